@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * gmem_folios: the memory of a guest_memfd file, as a gmem_convert provider.
+ *
+ * What every guest_memfd needs and none should write again: its own index to
+ * folio table, host faults that respect shareability, and the freeze that
+ * proves that nobody else holds a page.
+ */
+#ifndef _LINUX_GMEM_FOLIOS_H
+#define _LINUX_GMEM_FOLIOS_H
+
+#include <linux/gmem_convert.h>
+#include <linux/mm_types.h>
+
+struct address_space;
+struct gmem_folios;
+
+struct gmem_folios *gmem_folios_alloc(const char *name,
+				      struct address_space *mapping,
+				      pgoff_t nr_pages, enum gmem_state state);
+void gmem_folios_free(struct gmem_folios *folios);
+struct gmem_space *gmem_folios_space(struct gmem_folios *folios);
+
+int gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
+			 pgoff_t last);
+struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index);
+vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf);
+
+#endif /* _LINUX_GMEM_FOLIOS_H */

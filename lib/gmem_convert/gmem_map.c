@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gmem_map: the settled state of every page of a space.
+ *
+ * One word per block of 512 pages: uniformly private, uniformly shared, or a
+ * pointer to a leaf with one bit per page.  That is 1/8 bit per page when
+ * uniform and 1 1/8 bit at worst.  Neither a maple tree nor an xarray would do:
+ * what mas_preallocate() got is void once anybody else stores, so transactions
+ * on disjoint spans could not run in parallel; here a store needs at most one
+ * leaf for the block at each end of its span, whatever others do meanwhile.
+ *
+ * Owns the words and the leaves.  Knows nothing of fences or transactions.
+ * The owner of the map serialises stores and makes lookups retry if one ran
+ * meanwhile (seqcount); a lookup takes no lock and allocates nothing (G11).
+ *
+ * Leaves have no rcu_head, which would cost as much again as a quarter of the
+ * leaf.  Instead their slab keeps them leaves until a grace period has passed
+ * (SLAB_TYPESAFE_BY_RCU): a lookup that reads a leaf that was freed, even one
+ * that was reused, reads some bits, and then sees that it must retry.
+ */
+#include <kunit/visibility.h>
+#include <linux/bitmap.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+static struct kmem_cache *gmem_leaf_cache;
+
+int gmem_map_cache_init(void)
+{
+	gmem_leaf_cache = KMEM_CACHE(gmem_leaf, SLAB_TYPESAFE_BY_RCU |
+				     SLAB_ACCOUNT);
+	return gmem_leaf_cache ? 0 : -ENOMEM;
+}
+
+void gmem_map_cache_exit(void)
+{
+	kmem_cache_destroy(gmem_leaf_cache);
+}
+
+/*
+ * A block's word: %GMEM_PRIVATE or %GMEM_SHARED for a uniform block, otherwise
+ * the address of its leaf, which is never as small as that.
+ */
+static struct gmem_leaf *gmem_block_leaf(unsigned long word)
+{
+	return word > GMEM_SHARED ? (struct gmem_leaf *)word : NULL;
+}
+
+static pgoff_t gmem_block_first(pgoff_t index)
+{
+	return index & ~(GMEM_BLOCK_PAGES - 1);
+}
+
+/**
+ * gmem_map_init() - make an empty map
+ * @map: the map
+ * @nr_pages: size in pages, not 0
+ * @state: state of every page
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -EINVAL for an empty map, -ENOMEM.
+ */
+VISIBLE_IF_KUNIT int gmem_map_init(struct gmem_map *map, pgoff_t nr_pages,
+				   enum gmem_state state)
+{
+	unsigned long i, nr_blocks;
+
+	if (!nr_pages)
+		return -EINVAL;
+	/* Not DIV_ROUND_UP(), which would wrap for a map of all indices. */
+	nr_blocks = ((nr_pages - 1) >> GMEM_BLOCK_SHIFT) + 1;
+	map->nr_pages = nr_pages;
+	map->blocks = kvcalloc(nr_blocks, sizeof(*map->blocks),
+			       GFP_KERNEL_ACCOUNT);
+	if (!map->blocks)
+		return -ENOMEM;
+	if (state != GMEM_PRIVATE)
+		for (i = 0; i < nr_blocks; i++)
+			map->blocks[i] = state;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_init);
+
+/**
+ * gmem_map_destroy() - free a map
+ * @map: the map; nobody looks up in it any more
+ *
+ * Context: Process context, may sleep.
+ */
+VISIBLE_IF_KUNIT void gmem_map_destroy(struct gmem_map *map)
+{
+	unsigned long i;
+
+	for (i = 0; i <= (map->nr_pages - 1) >> GMEM_BLOCK_SHIFT; i++) {
+		struct gmem_leaf *leaf = gmem_block_leaf(map->blocks[i]);
+
+		if (leaf)
+			kmem_cache_free(gmem_leaf_cache, leaf);
+	}
+	kvfree(map->blocks);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_destroy);
+
+/**
+ * gmem_map_lookup() - state of a page
+ * @map: the map
+ * @index: page, below the size of the map
+ *
+ * Context: Any; under rcu_read_lock(), inside a seqcount read section of the
+ *	owner's, who throws the answer away if a store ran meanwhile.
+ * Return: the state.
+ */
+VISIBLE_IF_KUNIT enum gmem_state gmem_map_lookup(const struct gmem_map *map,
+						 pgoff_t index)
+{
+	unsigned long word = READ_ONCE(map->blocks[index >> GMEM_BLOCK_SHIFT]);
+	struct gmem_leaf *leaf = gmem_block_leaf(word);
+
+	if (!leaf)
+		return word;
+	/* test_bit() reads once; the dependency on @word orders it. */
+	return test_bit(index & (GMEM_BLOCK_PAGES - 1), leaf->bits);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_lookup);
+
+/* Last index of the run that @index is in, as far as its block goes. */
+static pgoff_t gmem_block_run_last(const struct gmem_map *map, pgoff_t index,
+				   enum gmem_state state)
+{
+	unsigned long word = READ_ONCE(map->blocks[index >> GMEM_BLOCK_SHIFT]);
+	struct gmem_leaf *leaf = gmem_block_leaf(word);
+	unsigned long bit = index & (GMEM_BLOCK_PAGES - 1), end;
+
+	if (!leaf)
+		end = GMEM_BLOCK_PAGES;
+	else if (state == GMEM_SHARED)
+		end = find_next_zero_bit(leaf->bits, GMEM_BLOCK_PAGES, bit);
+	else
+		end = find_next_bit(leaf->bits, GMEM_BLOCK_PAGES, bit);
+	return gmem_block_first(index) + end - 1;
+}
+
+/**
+ * gmem_map_next_run() - the run of equal pages that begins at an index
+ * @map: the map
+ * @start: first page of the run
+ * @last: where to stop, inclusive, below the size of the map
+ * @run: set to @start and the last page in the same state, at most @last
+ *
+ * Costs a step per block or run, never per page.
+ *
+ * Context: The lock that orders stores is held.  A claim on the span alone would
+ *	not do: its pages hold still, but a store to others of the same block may
+ *	make the block uniform and free the leaf.
+ * Return: the state of the run.
+ */
+VISIBLE_IF_KUNIT enum gmem_state
+gmem_map_next_run(const struct gmem_map *map, pgoff_t start, pgoff_t last,
+		  struct gmem_run *run)
+{
+	enum gmem_state state;
+	pgoff_t index = start;
+
+	state = gmem_map_lookup(map, start);
+	run->start = start;
+	for (;;) {
+		run->last = gmem_block_run_last(map, index, state);
+		if (run->last >= last) {
+			run->last = last;
+			break;
+		}
+		index = run->last + 1;
+		if (gmem_map_lookup(map, index) != state)
+			break;
+	}
+	return state;
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_next_run);
+
+/**
+ * gmem_map_reserve() - get all memory that one gmem_map_store() may need
+ * @reserve: filled; empty again after an error
+ * @start: first page of the span
+ * @last: last page, inclusive
+ *
+ * Looks at the ends of the span only and not at the map: whether a block has a
+ * leaf now says nothing about the time of the store, because another
+ * transaction may make a block uniform that both touch.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+VISIBLE_IF_KUNIT int gmem_map_reserve(struct gmem_map_reserve *reserve,
+				      pgoff_t start, pgoff_t last)
+{
+	bool need[2] = {
+		start & (GMEM_BLOCK_PAGES - 1),
+		~last & (GMEM_BLOCK_PAGES - 1),
+	};
+	int i;
+
+	/* A span inside one block has one block to worry about, not two. */
+	if (gmem_block_first(start) == gmem_block_first(last)) {
+		need[0] |= need[1];
+		need[1] = false;
+	}
+	for (i = 0; i < 2; i++) {
+		if (!need[i])
+			continue;
+		if (!gmem_should_fail())
+			reserve->leaf[i] = kmem_cache_alloc(gmem_leaf_cache,
+							    GFP_KERNEL);
+		if (!reserve->leaf[i]) {
+			gmem_map_unreserve(reserve);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_reserve);
+
+/**
+ * gmem_map_unreserve() - give back what no store has used
+ * @reserve: may be empty
+ *
+ * Context: Any.
+ */
+VISIBLE_IF_KUNIT void gmem_map_unreserve(struct gmem_map_reserve *reserve)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (reserve->leaf[i])
+			kmem_cache_free(gmem_leaf_cache, reserve->leaf[i]);
+		reserve->leaf[i] = NULL;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_unreserve);
+
+static struct gmem_leaf *gmem_reserve_take(struct gmem_map_reserve *reserve)
+{
+	int i = reserve->leaf[0] ? 0 : 1;
+	struct gmem_leaf *leaf = reserve->leaf[i];
+
+	reserve->leaf[i] = NULL;
+	return leaf;
+}
+
+static bool gmem_leaf_uniform(const struct gmem_leaf *leaf,
+			      enum gmem_state state)
+{
+	return state == GMEM_SHARED ?
+		bitmap_full(leaf->bits, GMEM_BLOCK_PAGES) :
+		bitmap_empty(leaf->bits, GMEM_BLOCK_PAGES);
+}
+
+/*
+ * Lookups read a leaf's bits while this writes them: word by word, each word
+ * written once.  bitmap_set() may use memset(), which tears.
+ */
+static void gmem_leaf_store(struct gmem_leaf *leaf, unsigned int first,
+			    unsigned int last, enum gmem_state state)
+{
+	unsigned int i;
+
+	for (i = BIT_WORD(first); i <= BIT_WORD(last); i++) {
+		unsigned long mask = ~0UL, word = leaf->bits[i];
+
+		if (i == BIT_WORD(first))
+			mask &= BITMAP_FIRST_WORD_MASK(first);
+		if (i == BIT_WORD(last))
+			mask &= BITMAP_LAST_WORD_MASK(last + 1);
+		word = state == GMEM_SHARED ? word | mask : word & ~mask;
+		WRITE_ONCE(leaf->bits[i], word);
+	}
+}
+
+static void gmem_block_store(struct gmem_map *map, unsigned long block,
+			     unsigned int first, unsigned int last,
+			     enum gmem_state state,
+			     struct gmem_map_reserve *reserve)
+{
+	unsigned long old = map->blocks[block];
+	struct gmem_leaf *leaf = gmem_block_leaf(old);
+	bool whole = first == 0 && last == GMEM_BLOCK_PAGES - 1;
+
+	if (old == state)
+		return;
+	if (!leaf && !whole) {
+		leaf = gmem_reserve_take(reserve);
+		if (WARN_ON_ONCE(!leaf))
+			return;
+		memset(leaf->bits, old == GMEM_SHARED ? 0xff : 0,
+		       sizeof(leaf->bits));
+		/* Pairs with the dependency in gmem_map_lookup(). */
+		smp_store_release(&map->blocks[block], (unsigned long)leaf);
+	}
+	if (!whole)
+		gmem_leaf_store(leaf, first, last, state);
+	/*
+	 * Another transaction may be about to store to this block; it has a leaf
+	 * in reserve just in case, see gmem_map_reserve().
+	 */
+	if (whole || gmem_leaf_uniform(leaf, state)) {
+		WRITE_ONCE(map->blocks[block], state);
+		if (leaf)
+			kmem_cache_free(gmem_leaf_cache, leaf);
+	}
+}
+
+/**
+ * gmem_map_store() - set the state of a span
+ * @map: the map
+ * @start: first page
+ * @last: last page, inclusive, below the size of the map
+ * @state: new state
+ * @reserve: from gmem_map_reserve() for this span or one that contains it with
+ *	the same ends, not used for the same end before
+ *
+ * Costs a step per block.
+ *
+ * Context: The lock that orders stores is held, and lookups are made to retry.
+ */
+VISIBLE_IF_KUNIT void gmem_map_store(struct gmem_map *map, pgoff_t start,
+				     pgoff_t last, enum gmem_state state,
+				     struct gmem_map_reserve *reserve)
+{
+	unsigned long block = start >> GMEM_BLOCK_SHIFT;
+	unsigned long last_block = last >> GMEM_BLOCK_SHIFT;
+	unsigned int first = start & (GMEM_BLOCK_PAGES - 1);
+
+	/* Bits past the end go with the last page, or the block never ends up uniform. */
+	if (last == map->nr_pages - 1)
+		last |= GMEM_BLOCK_PAGES - 1;
+	for (; block < last_block; block++, first = 0)
+		gmem_block_store(map, block, first, GMEM_BLOCK_PAGES - 1, state,
+				 reserve);
+	gmem_block_store(map, block, first, last & (GMEM_BLOCK_PAGES - 1),
+			 state, reserve);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_store);
