@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gmem_folios: the provider, with a real inode and real folios.
+ */
+#include <kunit/test.h>
+#include <linux/fs.h>
+#include <linux/gmem_folios.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+
+#include "internal.h"
+#include "world.h"
+
+/* --- an inode that is good for nothing else ------------------------------- */
+
+static int folios_init_fs_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, 0x474d5445) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type folios_fs = {
+	.name = "gmem_folios_test",
+	.init_fs_context = folios_init_fs_context,
+	.kill_sb = kill_anon_super,
+};
+
+static struct vfsmount *folios_mnt;
+
+static int folios_suite_init(struct kunit_suite *suite)
+{
+	folios_mnt = kern_mount(&folios_fs);
+	return PTR_ERR_OR_ZERO(folios_mnt);
+}
+
+static void folios_suite_exit(struct kunit_suite *suite)
+{
+	if (!IS_ERR_OR_NULL(folios_mnt))
+		kern_unmount(folios_mnt);
+}
+
+struct folios_env {
+	struct inode *inode;
+	struct gmem_folios *folios;
+	struct gmem_space *space;
+};
+
+static void folios_env_free(void *data)
+{
+	struct folios_env *env = data;
+
+	if (env->folios)
+		gmem_folios_free(env->folios);
+	iput(env->inode);
+}
+
+static struct folios_env *folios_env_alloc(struct kunit *test, pgoff_t nr_pages,
+					   enum gmem_state state)
+{
+	static const struct address_space_operations aops = {
+		.dirty_folio = noop_dirty_folio,
+	};
+	struct folios_env *env = kunit_kzalloc(test, sizeof(*env), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, env);
+	env->inode = alloc_anon_inode(folios_mnt->mnt_sb);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, env->inode);
+	env->inode->i_mapping->a_ops = &aops;
+	mapping_set_gfp_mask(env->inode->i_mapping, GFP_HIGHUSER);
+	mapping_set_unevictable(env->inode->i_mapping);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, folios_env_free, env));
+	env->folios = gmem_folios_alloc("folios", env->inode->i_mapping,
+					nr_pages, state);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, env->folios);
+	env->space = gmem_folios_space(env->folios);
+	return env;
+}
+
+/* A reference as somebody else would hold it. */
+static struct folio *folios_hold(struct kunit *test, struct folios_env *env,
+				 pgoff_t index)
+{
+	struct folio *folio = gmem_folios_get(env->folios, index);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
+	return folio;
+}
+
+static u8 folio_byte(struct folio *folio)
+{
+	u8 *p = kmap_local_folio(folio, 0), byte = *p;
+
+	kunmap_local(p);
+	return byte;
+}
+
+static void folio_set_byte(struct folio *folio, u8 byte)
+{
+	u8 *p = kmap_local_folio(folio, 0);
+
+	*p = byte;
+	kunmap_local(p);
+}
+
+/* --- cases ---------------------------------------------------------------- */
+
+static void a_wrong_mapping_is_refused(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 1, GMEM_SHARED);
+	struct address_space *mapping = env->inode->i_mapping;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 0,
+						  GMEM_SHARED)));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			PTR_ERR(gmem_folios_alloc("x", mapping, ULONG_MAX,
+						  GMEM_SHARED)));
+	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
+						  GMEM_SHARED)));
+	mapping_set_gfp_mask(mapping, GFP_HIGHUSER);
+	mapping_clear_unevictable(mapping);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
+						  GMEM_SHARED)));
+	mapping_set_unevictable(mapping);
+}
+
+static void a_new_page_is_zero_and_belongs_to_the_file(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 1024, GMEM_PRIVATE);
+	struct folio *folio;
+
+	KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 600));
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 600, 600));
+	KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 601));
+	folio = folios_hold(test, env, 600);
+	KUNIT_EXPECT_EQ(test, 2, folio_ref_count(folio));
+	KUNIT_EXPECT_PTR_EQ(test, folio->mapping, env->inode->i_mapping);
+	KUNIT_EXPECT_EQ(test, 600, folio->index);
+	KUNIT_EXPECT_TRUE(test, folio_test_uptodate(folio));
+	KUNIT_EXPECT_TRUE(test, folio_test_lru(folio));
+	KUNIT_EXPECT_TRUE(test, folio_test_unevictable(folio));
+	KUNIT_EXPECT_EQ(test, 0, folio_byte(folio));
+	folio_put(folio);
+	/* Populating again changes nothing. */
+	KUNIT_EXPECT_EQ(test, 0, gmem_folios_populate(env->folios, 600, 600));
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+}
+
+static void a_reference_names_its_page_and_is_all_it_takes(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 1024, GMEM_SHARED);
+	struct gmem_report report;
+	struct folio *folio;
+
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 500, 530));
+	folio = folios_hold(test, env, 517);
+	folio_get(folio);
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			gmem_convert_range(env->space, 0, 1023, GMEM_PRIVATE, 0,
+					   &report));
+	KUNIT_EXPECT_EQ(test, 517, report.index);
+	KUNIT_EXPECT_EQ(test, 3, report.refs_seen);
+	KUNIT_EXPECT_EQ(test, 1, report.refs_expected);
+	KUNIT_EXPECT_EQ(test, 3, folio_ref_count(folio));
+	folio_put(folio);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 0, 1023,
+						    GMEM_PRIVATE, 0, &report));
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+}
+
+static void a_page_keeps_its_contents_across_conversions(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 8, GMEM_SHARED);
+	struct gmem_report report;
+	struct folio *folio;
+
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 3, 3));
+	folio = folios_hold(test, env, 3);
+	folio_set_byte(folio, 0x5a);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 0, 7,
+						    GMEM_PRIVATE, 0, &report));
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 0, 7,
+						    GMEM_SHARED, 0, &report));
+	folio = folios_hold(test, env, 3);
+	KUNIT_EXPECT_EQ(test, 0x5a, folio_byte(folio));
+	folio_put(folio);
+}
+
+static void a_punched_page_lives_on_with_who_holds_it(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 8, GMEM_SHARED);
+	struct gmem_report report;
+	struct folio *folio, *other;
+
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 3, 3));
+	folio = folios_hold(test, env, 3);
+	folio_set_byte(folio, 0x5a);
+	KUNIT_EXPECT_EQ(test, 0, gmem_punch_range(env->space, 0, 7, 0, &report));
+	KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 3));
+	KUNIT_EXPECT_NULL(test, folio->mapping);
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	KUNIT_EXPECT_EQ(test, 0x5a, folio_byte(folio));
+
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 3, 3));
+	other = folios_hold(test, env, 3);
+	KUNIT_EXPECT_PTR_NE(test, folio, other);
+	KUNIT_EXPECT_EQ(test, 0, folio_byte(other));
+	folio_put(other);
+	folio_put(folio);
+}
+
+static unsigned long file_pages(struct folios_env *env)
+{
+	return global_node_page_state(NR_FILE_PAGES);
+}
+
+static void every_page_is_given_back(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 2048, GMEM_SHARED);
+	unsigned long before = file_pages(env);
+	struct folio *folio;
+
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 100, 1500));
+	KUNIT_EXPECT_EQ(test, before + 1401, file_pages(env));
+	folio = folios_hold(test, env, 1500);
+	gmem_folios_free(env->folios);
+	env->folios = NULL;
+	KUNIT_EXPECT_EQ(test, before, file_pages(env));
+	/* Held by us alone, and no longer part of anything. */
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	KUNIT_EXPECT_NULL(test, folio->mapping);
+	folio_put(folio);
+}
+
+/* Asks for a page while the fence is up. */
+static struct folios_env *asking;
+static struct folio *asked;
+
+static int ask_prepare(struct gmem_slot *slot)
+{
+	return 0;
+}
+
+static void ask_invalidate(struct gmem_slot *slot)
+{
+	asked = gmem_folios_get(asking->folios, slot->span.start);
+}
+
+static void ask_nop(struct gmem_slot *slot)
+{
+}
+
+static void ask_revoke(struct gmem_client *client, pgoff_t start, pgoff_t last)
+{
+}
+
+static void a_frozen_page_cannot_be_referenced(struct kunit *test)
+{
+	static const struct gmem_client_ops ops = {
+		.prepare = ask_prepare, .invalidate = ask_invalidate,
+		.abort = ask_nop, .revoke = ask_revoke,
+	};
+	struct gmem_client client = {
+		.ops = &ops, .name = "ask", .range = { 0, 7 },
+	};
+	struct folios_env *env = folios_env_alloc(test, 8, GMEM_SHARED);
+	struct gmem_report report;
+
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_populate(env->folios, 3, 3));
+	KUNIT_ASSERT_EQ(test, 0, gmem_client_register(env->space, &client));
+	asking = env;
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 3, 3,
+						    GMEM_PRIVATE, 0, &report));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, PTR_ERR(asked));
+	gmem_client_unregister(&client);
+	folio_put(folios_hold(test, env, 3));
+}
+
+/* --- the small world over real folios ------------------------------------- */
+
+static struct folios_env *world_folios(struct world *world)
+{
+	return world->priv;
+}
+
+/*
+ * What FOLL_PIN takes from a small folio.  A plain reference would do, but each
+ * would cost a drain of the lru batches.
+ */
+#define WORLD_PIN_REFS	GUP_PIN_COUNTING_BIAS
+
+static struct folio *world_pinned_folio;
+
+static void world_pin(struct world *world, unsigned int page)
+{
+	struct folio *folio = folios_hold(world->env->test,
+					  world_folios(world),
+					  WORLD_BASE + page);
+
+	folio_ref_add(folio, WORLD_PIN_REFS - 1);
+	world_pinned_folio = folio;
+}
+
+static void world_unpin(struct world *world, unsigned int page)
+{
+	folio_put_refs(world_pinned_folio, WORLD_PIN_REFS);
+}
+
+static bool world_page_made(struct world *world, unsigned int page)
+{
+	struct folios_env *env = world_folios(world);
+	pgoff_t index = WORLD_BASE + page;
+	struct folio *folio;
+	bool zero;
+
+	if (gmem_folios_populate(env->folios, index, index))
+		return false;
+	folio = folios_hold(world->env->test, env, index);
+	zero = !folio_byte(folio);
+	folio_set_byte(folio, page + 1);
+	folio_put(folio);
+	return zero;
+}
+
+/* A pinned page that was punched is gone from the file, not from its holder. */
+static bool world_check_punched(struct world *world, int pinned,
+				unsigned int page)
+{
+	struct folios_env *env = world_folios(world);
+
+	if (gmem_folios_get(env->folios, WORLD_BASE + page))
+		return false;
+	if (page == pinned &&
+	    (folio_ref_count(world_pinned_folio) != WORLD_PIN_REFS ||
+	     world_pinned_folio->mapping ||
+	     folio_byte(world_pinned_folio) != page + 1))
+		return false;
+	return world_page_made(world, page);
+}
+
+static bool world_check_folios(struct world *world, int pinned,
+			       unsigned int punched)
+{
+	struct folios_env *env = world_folios(world);
+	unsigned int i;
+
+	for (i = 0; i < WORLD_PAGES; i++) {
+		struct folio *folio;
+		bool good;
+
+		if (punched & BIT(i)) {
+			if (!world_check_punched(world, pinned, i))
+				return false;
+			continue;
+		}
+		folio = gmem_folios_get(env->folios, WORLD_BASE + i);
+		if (IS_ERR_OR_NULL(folio))
+			return false;
+		good = folio_ref_count(folio) ==
+		       2 + (pinned == i ? WORLD_PIN_REFS : 0) &&
+		       folio_byte(folio) == i + 1 &&
+		       folio->mapping == env->inode->i_mapping;
+		folio_put(folio);
+		if (!good)
+			return false;
+	}
+	return true;
+}
+
+static const struct world_ops folios_world_ops = {
+	.pin_refs = WORLD_PIN_REFS,
+	.pin = world_pin,
+	.unpin = world_unpin,
+	.check = world_check_folios,
+};
+
+static void every_map_span_and_fault_agrees_on_real_folios(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, WORLD_SPACE,
+						  GMEM_PRIVATE);
+	struct world world = {
+		.env = fake_env_wrap(test, env->space, WORLD_SPACE),
+		.ops = &folios_world_ops,
+		.priv = env,
+	};
+	unsigned int i;
+
+	for (i = 0; i < WORLD_PAGES; i++)
+		KUNIT_ASSERT_TRUE(test, world_page_made(&world, i));
+	world_run(&world);
+}
+
+static struct kunit_case folios_cases[] = {
+	KUNIT_CASE(a_wrong_mapping_is_refused),
+	KUNIT_CASE(a_new_page_is_zero_and_belongs_to_the_file),
+	KUNIT_CASE(a_reference_names_its_page_and_is_all_it_takes),
+	KUNIT_CASE(a_page_keeps_its_contents_across_conversions),
+	KUNIT_CASE(a_punched_page_lives_on_with_who_holds_it),
+	KUNIT_CASE(every_page_is_given_back),
+	KUNIT_CASE(a_frozen_page_cannot_be_referenced),
+	KUNIT_CASE_SLOW(every_map_span_and_fault_agrees_on_real_folios),
+	{}
+};
+
+static struct kunit_suite folios_suite = {
+	.name = "gmem_folios",
+	.suite_init = folios_suite_init,
+	.suite_exit = folios_suite_exit,
+	.test_cases = folios_cases,
+};
+kunit_test_suite(folios_suite);
