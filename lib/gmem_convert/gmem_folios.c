@@ -353,9 +353,10 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	f->provider.ops = &gmem_folios_ops;
 	f->mapping = mapping;
 	f->nr_pages = nr_pages;
+	/* Userspace chooses the size; an absurd one is its error, not a WARN. */
 	f->chunks = kvzalloc_objs(*f->chunks,
 				  (nr_pages - 1) / GMEM_CHUNK_PAGES + 1,
-				  GFP_KERNEL_ACCOUNT);
+				  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!f->chunks) {
 		kfree(f);
 		return ERR_PTR(-ENOMEM);

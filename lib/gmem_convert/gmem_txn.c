@@ -187,8 +187,9 @@ static int gmem_txn_reserve_runs(struct gmem_txn *txn)
 	if (txn->plan.nr_runs > 1) {
 		if (gmem_should_fail())
 			return -ENOMEM;
+		/* As many as userspace likes: no WARN for too many. */
 		txn->runs = kvmalloc_objs(*runs, txn->plan.nr_runs,
-					  GFP_KERNEL_ACCOUNT);
+					  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!txn->runs)
 			return -ENOMEM;
 		runs = txn->runs;
