@@ -492,8 +492,6 @@ void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last)
 	last = min(last, space->map.nr_pages - 1);
 	if (start > last)
 		return;
-	/* Before revoke_lock, which the wait for the claim is inside of. */
-	gmem_may_wait_for_callback();
 
 	guard(mutex)(&space->revoke_lock);
 	/* Lookups of the previous revoke have forgotten its span. */

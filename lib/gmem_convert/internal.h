@@ -23,16 +23,15 @@
 
 /*
  * Lock order, outermost first.  The first line belongs to others and is held,
- * if at all, by whoever calls in; nothing may be waited for while holding
- * anything on a later line than itself.
+ * if at all, by whoever calls in; nobody waits for something while holding what
+ * is on a later line.
  *
  *	kvm->lock, vcpu->mutex, slots_lock, mmap_lock
+ *	space->revoke_lock
  *	claim, fence			(waits, not locks; gmem_callback_map)
- *	space->revoke_lock		(orders revokes; inside it, their claim)
  *	space->clients_lock
  *	clients' own mutexes, the provider's locks, i_mmap_rwsem, mmu_lock
- *	space->lock			(map and overlay, the only lock of lookups'
- *					 writers; a leaf)
+ *	space->lock			(map and overlay; a leaf)
  */
 
 /* --- gmem_map.c ----------------------------------------------------------- */

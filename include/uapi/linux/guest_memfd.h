@@ -41,6 +41,7 @@ struct guest_memfd_create {
 #ifndef KVM_SET_MEMORY_ATTRIBUTES2
 /**
  * struct kvm_memory_attributes2 - argument of KVM_SET_MEMORY_ATTRIBUTES2
+ * @address: another name of @offset
  * @offset: first byte in the file, a multiple of the page size
  * @size: bytes, a multiple of the page size, not 0
  * @attributes: KVM_MEMORY_ATTRIBUTE_PRIVATE, or 0 for shared
