@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door, for people. Kbuild, next to it, is for the kernel's makefiles,
+# which prefer it over this file. Every target is one script in scripts/; they
+# ignore what this make would hand down (jobs, ARCH, KBUILD_*), see
+# scripts/lib.sh.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# make exports what its command line sets; these also work as environment.
+export KDIR T J GMEM_CACHE FORCE
+
+.PHONY: help demo check graft ungraft modules mutants clean
+
+help: ## this list
+	@echo 'gmem_convert: converting guest memory between shared and private, all or nothing'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo
+	@echo 'Variables:'
+	@echo '  KDIR=DIR        a Linux source tree, 7.2 or newer, instead of fetching one;'
+	@echo '                  demo, check and mutants only read it'
+	@echo '  T=NAME          with check: run only this test (T=list names them all)'
+	@echo '  J=N             number of parallel jobs (default: number of CPUs)'
+	@echo '  GMEM_CACHE=DIR  downloads and builds (default: ~/.cache/gmem_convert)'
+	@echo '  FORCE=1         with graft and ungraft: give up changes made to grafted files'
+
+demo: ## install what is missing, build Linux with the library, watch it convert memory
+	@scripts/demo
+
+check: ## every test; the last line is "N passed, N failed"
+	@scripts/check
+
+mutants: ## break the library on purpose, one rule at a time: each must turn a test red
+	@scripts/mutants
+
+graft: ## put the library into the kernel source tree KDIR
+	@scripts/graft graft '$(KDIR)'
+
+ungraft: ## take it out of KDIR again, leaving no trace
+	@scripts/graft ungraft '$(KDIR)'
+
+modules: ## build the core and its tests as modules for the built kernel KDIR
+	@scripts/modules
+
+clean: ## remove this checkout's builds from the cache; downloads stay
+	@scripts/clean

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What every front-door script shares: where things live, how messages look,
+# how long steps show progress, and how an interrupted run leaves nothing
+# behind. Sourced, never run. It does no work of its own.
+#
+# Conventions: stdout carries results (a path, test lines), stderr carries
+# progress. Every failure the user can cause is one line "error: ...". Exit
+# status 3 means that it has been said; anything else that is not a signal gets
+# its line when the script ends, so that no failing write goes unexplained.
+#
+# Cache layout, all outside the checkout:
+#   downloads/             apt's scratch state and the package     (survives clean)
+#   linux-7.2/             the unpacked source                     (survives clean)
+#   builds/<checkout>/<source>/
+#     tree/                symlinks to the source plus our files
+#     tree/.demo .kunit    build directories; inside the tree, so that every
+#                          path kbuild records is relative and they can move
+#     logs/  run/          logs; programs, initramfs and output of boots
+
+set -eu -o pipefail
+export LC_ALL=C
+
+# The version that the library is written against: the oldest that we accept.
+readonly want_major=7 want_minor=2
+readonly source_package=linux-source-$want_major.$want_minor
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# ---- messages ---------------------------------------------------------------
+
+say() { printf '%s\n' "$*" >&2; }
+
+# A half-drawn progress line must not swallow the message.
+die() {
+	clear_line
+	printf 'error: %s\n' "$*" >&2
+	exit 3
+}
+
+clear_line() { if [ -t 2 ]; then printf '\r\033[K' >&2; fi; }
+
+# ---- a clean environment ----------------------------------------------------
+
+# The kernel's makefiles read dozens of variables from the environment. Those of
+# an outer make (its job server and command-line variables) or of a user who
+# cross-compiles would silently change what is built here.
+clean_environment() {
+	local v
+
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS MAKEFILES
+	unset ARCH SUBARCH SRCARCH CROSS_COMPILE LLVM LLVM_IAS CC HOSTCC LD AR AS
+	unset O M MO V W C CF CHECK KCFLAGS KCPPFLAGS KAFLAGS CFLAGS LDFLAGS
+	unset CPPFLAGS HOSTCFLAGS HOSTLDFLAGS LOCALVERSION VPATH srctree objtree
+	unset INSTALL_PATH INSTALL_MOD_PATH INSTALL_HDR_PATH CDPATH GREP_OPTIONS
+	for v in $(compgen -v | grep -E '^(KBUILD|KCONFIG|CONFIG)_' || :); do
+		unset "$v"
+	done
+}
+
+jobs() { echo "${J:-$(nproc)}"; }
+
+# ---- the cache --------------------------------------------------------------
+
+short_hash() { printf %s "$1" | sha1sum | cut -c1-10; }
+
+cache_dir() {
+	local dir=${GMEM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/gmem_convert}
+
+	case $dir in
+	/*) ;;
+	*) dir=$root/$dir ;;
+	esac
+	# make cannot express such names, so the kernel's build would fail later
+	# and without saying why.
+	case $dir in
+	*[[:space:]:]*) die "the cache directory '$dir' has a space or a colon in its name, which kernel builds do not allow; set GMEM_CACHE=" ;;
+	esac
+	mkdir -p "$dir" 2>/dev/null || die "cannot create the cache directory $dir; set GMEM_CACHE= to a directory that you can write"
+	[ -w "$dir" ] || die "cannot write the cache directory $dir; set GMEM_CACHE= to a directory that you can write"
+	(cd "$dir" && pwd -P)
+}
+
+# All builds of this checkout; keyed by its path, so that two do not fight.
+builds_dir() { echo "$(cache_dir)/builds/$(basename "$root" | tr -c 'A-Za-z0-9._\n-' _)-$(short_hash "$root")"; }
+
+# The builds of this checkout from one kernel source.
+work_dir() { echo "$(builds_dir)/$(short_hash "$1")"; }
+
+free_mb() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
+
+# need_space DIR MEGABYTES WHAT
+need_space() {
+	local have
+
+	have=$(free_mb "$1")
+	[ "$have" -ge "$2" ] || die "disk full: $3 needs $2 MB in $1, which has $have MB free; free some, or set GMEM_CACHE= to another disk"
+}
+
+# One user at a time in a directory. The file descriptor is inherited by what
+# the holder starts, so a build that outlives a killed script still excludes.
+take_lock() {
+	local dir=$1
+
+	[ "${GMEM_LOCK_HELD:-}" != "$dir" ] || return 0
+	mkdir -p "$dir"
+	exec 9>"$dir/.lock"
+	if ! flock -n 9; then
+		say "waiting for another run that uses $dir ..."
+		flock 9
+	fi
+	export GMEM_LOCK_HELD=$dir
+}
+
+# ---- long steps -------------------------------------------------------------
+
+job=		# process group of the step that is running
+scratch=()	# removed when the script ends, however it ends
+undo=		# command to run first when it does not end well
+
+# A job that has only just been forked may not lead its group yet.
+signal_job() { kill "$1" -- "-$2" 2>/dev/null || kill "$1" "$2" 2>/dev/null; }
+
+stop_job() {
+	local i pid=$job
+
+	[ -n "$pid" ] || return 0
+	job=
+	signal_job -TERM "$pid" || return 0
+	for ((i = 0; i < 30; i++)); do
+		sleep 0.1
+		signal_job -0 "$pid" || return 0
+	done
+	signal_job -KILL "$pid" || :
+}
+
+# Some command failed where no script expected it to; mostly a full disk.
+explain() {
+	local dir
+
+	clear_line
+	for dir in "${GMEM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}}" "${KDIR:-/}" "${TMPDIR:-/tmp}"; do
+		if [ -d "$dir" ] && [ "$(free_mb "$dir")" -lt 3 ]; then
+			printf 'error: disk full: %s has no space left; free some, or set GMEM_CACHE= to another disk\n' "$dir" >&2
+			return
+		fi
+	done
+	printf 'error: scripts/%s stopped unexpectedly (status %d), see the lines above\n' "$(basename "$0")" "$1" >&2
+}
+
+leave() {
+	local status=$?
+
+	trap - EXIT
+	trap '' INT TERM HUP
+	stop_job
+	if [ "$status" -ne 0 ] && [ -n "$undo" ]; then
+		"$undo" || :
+	fi
+	case $status in
+	0 | 3 | 129 | 130 | 143) ;;
+	*)
+		explain "$status"
+		status=3
+		;;
+	esac
+	[ ${#scratch[@]} -eq 0 ] || rm -rf -- "${scratch[@]}"
+	exit "$status"
+}
+trap leave EXIT
+trap 'clear_line; exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# run_logged LABEL LOG STEPS COMMAND...
+#
+# Runs the command with its output in LOG and shows how far it is: lines of
+# output of about STEPS expected (0: unknown). A terminal gets one line that
+# is redrawn, anything else a line every 15 seconds. Returns the command's
+# status. It runs in its own session, so that stop_job reaches all of it.
+run_logged() {
+	local label=$1 log=$2 steps=$3 start=$SECONDS shown=$SECONDS pause=0.1 text status=0
+
+	shift 3
+	mkdir -p "$(dirname "$log")"
+	: >"$log"
+	setsid "$@" >>"$log" 2>&1 </dev/null &
+	job=$!
+	while kill -0 "$job" 2>/dev/null; do
+		sleep "$pause"
+		((SECONDS - start < 2)) || pause=0.5
+		if [ -t 2 ] || ((SECONDS - shown >= 15)); then
+			shown=$SECONDS
+			text=$(progress_text "$log" "$steps")
+			if [ -t 2 ]; then
+				printf '\r  %s: %s%ds\033[K' "$label" "$text" $((SECONDS - start)) >&2
+			else
+				say "  $label: $text$((SECONDS - start))s"
+			fi
+		fi
+	done
+	wait "$job" || status=$?
+	job=
+	clear_line
+	if [ "$status" -eq 0 ] && ((SECONDS - start >= 2)); then
+		say "  $label: done in $((SECONDS - start))s"
+	fi
+	return "$status"
+}
+
+progress_text() {
+	local lines percent
+
+	lines=$(wc -l 2>/dev/null <"$1") || lines=0
+	if [ "$2" -gt 0 ]; then
+		percent=$((lines * 100 / $2))
+		echo "$((percent < 99 ? percent : 99))%, "
+	fi
+}
+
+# The end of a failed step: the log's last lines, then one line of our own.
+# A full disk is named as such, whichever tool ran into it.
+fail_log() {
+	local label=$1 log=$2
+
+	if grep -q -e 'No space left on device' -e 'Disk quota exceeded' "$log" 2>/dev/null; then
+		die "disk full: $label could not write; $(cache_dir) has $(free_mb "$(cache_dir)") MB free; free some, or set GMEM_CACHE= to another disk"
+	fi
+	tail -n 20 "$log" >&2 || :
+	die "$label failed; the full log is $log"
+}
+
+# step LABEL LOG STEPS COMMAND...: run_logged that ends the script on failure.
+step() { run_logged "$@" || fail_log "$1" "$2"; }
+
+# ---- kernel trees -----------------------------------------------------------
+
+# "7 2" for a source tree, empty for anything else.
+kernel_version() {
+	[ -f "$1/Makefile" ] || return 0
+	awk -F '[ \t]*=[ \t]*' '
+		$1 == "VERSION" { major = $2 }
+		$1 == "PATCHLEVEL" { minor = $2 }
+		NR > 20 { exit }
+		END { if (major ~ /^[0-9]+$/ && minor ~ /^[0-9]+$/) print major, minor }
+	' "$1/Makefile"
+}
+
+# Dies unless the directory is a whole kernel source tree of at least 7.2.
+check_kernel_source() {
+	local dir=$1 version major minor f
+
+	[ -e "$dir" ] || die "KDIR=$dir does not exist"
+	[ -d "$dir" ] || die "KDIR=$dir is not a directory"
+	version=$(kernel_version "$dir")
+	if [ -z "$version" ]; then
+		if [ -L "$dir/source" ] || [ -f "$dir/.config" ]; then
+			die "KDIR=$dir is a kernel's build directory; give its source tree"
+		fi
+		die "KDIR=$dir is not a Linux kernel source tree"
+	fi
+	read -r major minor <<<"$version"
+	for f in Kconfig kernel/fork.c mm/gup.c lib/Kconfig lib/Makefile samples/Kconfig samples/Makefile arch/um/Makefile; do
+		[ -f "$dir/$f" ] || die "KDIR=$dir is not a whole Linux kernel source tree ($f is missing; headers alone are not enough)"
+	done
+	if ((major < want_major || (major == want_major && minor < want_minor))); then
+		die "KDIR=$dir is Linux $major.$minor; gmem_convert needs $want_major.$want_minor or newer"
+	fi
+}
+
+# ---- running user-mode Linux ---------------------------------------------------
+
+# A kernel log without the one report of UML's own that is known: flush_tlb_mm()
+# in arch/um/kernel/tlb.c walks the vmas without a lock when two unmappings of a
+# process overlap, whoever does them (Documentation/decisions.rst). A report goes
+# from its title to the end of its call trace; line numbers stay what they are.
+without_known_reports() {
+	awk '
+		function end() {
+			if (known == 2)
+				gsub(/[^\n]/, "", report)
+			printf "%s", report
+			report = ""; known = 0; inside = 0
+		}
+		/WARNING: suspicious RCU usage/ && !inside { inside = 1; report = $0 "\n"; next }
+		!inside { print; next }
+		inside == 2 && !/ \[<[0-9a-f]+>\]/ { end(); print; next }
+		{ report = report $0 "\n" }
+		/lib\/maple_tree\.c:[0-9]+ suspicious/ { known = 1 }
+		/Call Trace:/ { inside = 2 }
+		known == 1 && inside == 2 && / flush_tlb_mm\+/ { known = 2 }
+		END { if (inside) end() }' "$1"
+}
+
+# What may not be in the log of a kernel that works.
+complaints() {
+	without_known_reports "$1" | grep -n -E -e 'WARNING:' -e 'BUG:' -e 'BUG at ' -e 'KASAN' -e 'UBSAN' -e 'Oops' -e 'Call Trace' \
+		-e 'possible recursive locking' -e 'circular locking' -e 'INFO: ' \
+		-e 'Kernel panic' -e 'lockdep is turned off' -e 'held lock freed' -e 'bad unlock balance' \
+		-e 'suspicious RCU usage' -e 'sleeping function called' -e 'list_(add|del) corruption' \
+		-e 'general protection' -e 'Bad page' -e 'kmemleak: ' -e 'refcount_t: '
+}
+
+# UML keeps its memory in a file that it maps executable, in /dev/shm if that
+# is a tmpfs. Containers often allow only 64 MB there, and touching more then
+# kills UML with SIGBUS, so use the cache's disk instead.
+memory_directory() {
+	local dir=$1
+
+	if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] && [ "$(free_mb /dev/shm)" -ge 1200 ] && [ -w /dev/shm ]; then
+		echo /dev/shm
+	else
+		need_space "$dir" 1200 "the memory of user-mode Linux"
+		echo "$dir"
+	fi
+}
+
+# ---- the way every command starts ---------------------------------------------
+
+# Tools, source, build tree; sets src, work and tree, and holds the lock.
+prepare() {
+	clean_environment
+	"$root/scripts/deps" "$@"
+	src=$("$root/scripts/kernel-source")
+	work=$(work_dir "$src")
+	tree=$work/tree
+	take_lock "$(builds_dir)"
+	mkdir -p "$work/logs" "$work/run"
+	"$root/scripts/tree" "$src" "$tree"
+}
