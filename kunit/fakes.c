@@ -261,6 +261,14 @@ static void fake_provider_commit(struct gmem_provider *provider,
 
 	fake_note(env, "P", "commit");
 	fake_check_inside(env, plan, false);
+	for (i = 0; i < plan->nr_runs; i++)
+		if (plan->op == GMEM_OP_CONVERT &&
+		    plan->target == GMEM_PRIVATE)
+			KUNIT_EXPECT_TRUE(env->test,
+					  !memchr_inv(env->frozen +
+						      plan->runs[i].start, 1,
+						      plan->runs[i].last -
+						      plan->runs[i].start + 1));
 	for (c = 0; c < env->nr_clients; c++) {
 		struct fake_client *fake = &env->clients[c];
 		struct gmem_slot slot = {

@@ -70,6 +70,7 @@ static struct folios_env *folios_env_alloc(struct kunit *test, pgoff_t nr_pages,
 	env->inode->i_mapping->a_ops = &aops;
 	mapping_set_gfp_mask(env->inode->i_mapping, GFP_HIGHUSER);
 	mapping_set_unevictable(env->inode->i_mapping);
+	mapping_set_inaccessible(env->inode->i_mapping);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, folios_env_free, env));
 	env->folios = gmem_folios_alloc("folios", env->inode->i_mapping,
@@ -128,6 +129,11 @@ static void a_wrong_mapping_is_refused(struct kunit *test)
 			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
 						  GMEM_SHARED)));
 	mapping_set_unevictable(mapping);
+	clear_bit(AS_INACCESSIBLE, &mapping->flags);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
+						  GMEM_SHARED)));
+	mapping_set_inaccessible(mapping);
 }
 
 static void a_new_page_is_zero_and_belongs_to_the_file(struct kunit *test)
@@ -143,6 +149,7 @@ static void a_new_page_is_zero_and_belongs_to_the_file(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, folio->mapping, env->inode->i_mapping);
 	KUNIT_EXPECT_EQ(test, 600, folio->index);
 	KUNIT_EXPECT_TRUE(test, folio_test_uptodate(folio));
+	KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio));
 	KUNIT_EXPECT_TRUE(test, folio_test_lru(folio));
 	KUNIT_EXPECT_TRUE(test, folio_test_unevictable(folio));
 	KUNIT_EXPECT_EQ(test, 0, folio_byte(folio));
@@ -416,4 +423,5 @@ static struct kunit_suite folios_suite = {
 	.suite_exit = folios_suite_exit,
 	.test_cases = folios_cases,
 };
+
 kunit_test_suite(folios_suite);

@@ -232,6 +232,7 @@ static struct kunit_suite map_suite = {
 	.name = "gmem_map",
 	.test_cases = map_cases,
 };
+
 kunit_test_suite(map_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

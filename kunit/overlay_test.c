@@ -11,6 +11,7 @@
 #include "internal.h"
 
 struct overlay_env {
+	/* Stands in for the space's. */
 	spinlock_t lock;
 	seqcount_spinlock_t seq;
 	struct gmem_overlay overlay;
@@ -76,7 +77,7 @@ static struct claimer *claimer_start(struct kunit *test,
 	get_task_struct(c->task);
 	/* Until it is in the queue. */
 	while (READ_ONCE(env->overlay.next_ticket) == ticket)
-		msleep(1);
+		usleep_range(500, 1000);
 	return c;
 }
 
@@ -256,4 +257,5 @@ static struct kunit_suite overlay_suite = {
 	.name = "gmem_overlay",
 	.test_cases = overlay_cases,
 };
+
 kunit_test_suite(overlay_suite);

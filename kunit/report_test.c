@@ -76,4 +76,5 @@ static struct kunit_suite report_suite = {
 	.name = "gmem_report",
 	.test_cases = report_cases,
 };
+
 kunit_test_suite(report_suite);

@@ -521,7 +521,7 @@ static void a_signal_ends_the_wait_with_nothing_changed(struct kunit *test)
 	msleep(20);
 	send_sig(SIGINT, other.task, 1);
 	while (!READ_ONCE(other.done))
-		msleep(1);
+		usleep_range(500, 1000);
 	KUNIT_EXPECT_EQ(test, -EINTR, other.ret);
 	expect_report(test, &other.report, GMEM_PHASE_CLAIM, -EINTR, 9, "");
 	task_join(&other);
@@ -582,4 +582,5 @@ static struct kunit_suite txn_suite = {
 	.name = "gmem_txn",
 	.test_cases = txn_cases,
 };
+
 kunit_test_suite(txn_suite);

@@ -42,7 +42,8 @@ struct world_want {
 	int index;		/* page in the way, 0 to 7 */
 	const char *holder;
 	char journal[256];
-	char plan[64];		/* runs that A sees */
+	char plan_a[64];	/* runs that A sees */
+	char plan_b[64];	/* runs that B sees */
 };
 
 static unsigned int bits(unsigned int first, unsigned int last)
@@ -62,20 +63,19 @@ static bool alloc_fault(const struct world_case *c)
 }
 
 /* Runs of @changing, page by page, the plain way. */
-static void oracle_plan(struct world_want *want)
+static void oracle_plan(unsigned int changing, char *plan, size_t size)
 {
 	unsigned int i, start = 0;
 	bool inside = false;
 	size_t used = 0;
 
 	for (i = 0; i <= WORLD_PAGES; i++) {
-		bool set = i < WORLD_PAGES && (want->changing & BIT(i));
+		bool set = i < WORLD_PAGES && (changing & BIT(i));
 
 		if (set && !inside)
 			start = i;
 		if (!set && inside)
-			used += scnprintf(want->plan + used,
-					  sizeof(want->plan) - used, "%u-%u ",
+			used += scnprintf(plan + used, size - used, "%u-%u ",
 					  WORLD_BASE + start,
 					  WORLD_BASE + i - 1);
 		inside = set;
@@ -141,8 +141,10 @@ static void oracle(struct world *world, const struct world_case *c,
 	}
 	if (!want->changing)
 		return;
-	oracle_plan(want);
 	a_refuses = c->fault == FAULT_A;
+	oracle_plan(want->changing, want->plan_a, sizeof(want->plan_a));
+	if (!a_refuses)
+		oracle_plan(in_b, want->plan_b, sizeof(want->plan_b));
 	b_refuses = c->fault == FAULT_B && in_b;
 	if (a_refuses || b_refuses) {
 		want->ret = -EBUSY;
@@ -233,9 +235,12 @@ static const char *world_check(struct world *world, const struct world_case *c,
 		return "states";
 	if (strcmp(env->journal, want->journal))
 		return "calls";
-	if (strcmp(env->clients[0].plan, want->plan))
+	if (strcmp(env->clients[0].plan, want->plan_a) ||
+	    strcmp(env->clients[1].plan, want->plan_b))
 		return "runs";
-	if (memchr_inv(env->clients[0].mapped + WORLD_BASE, 1, WORLD_PAGES))
+	if (memchr_inv(env->clients[0].mapped + WORLD_BASE, 1, WORLD_PAGES) ||
+	    memchr_inv(env->clients[1].mapped + WORLD_BASE + B_FIRST, 1,
+		       B_LAST - B_FIRST + 1))
 		return "translations";
 	if (!RB_EMPTY_ROOT(&env->space->overlay.fences) ||
 	    !RB_EMPTY_ROOT(&env->space->overlay.claims.rb_root))

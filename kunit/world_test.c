@@ -24,4 +24,5 @@ static struct kunit_suite world_suite = {
 	.name = "gmem_world",
 	.test_cases = world_cases,
 };
+
 kunit_test_suite(world_suite);

@@ -5,6 +5,7 @@
  * A thin layer: checks what userspace asks and passes it on.  The memory is
  * gmem_folios', the states and the protocol are gmem_convert's.
  */
+#include <linux/anon_inodes.h>
 #include <linux/fs.h>
 #include <linux/falloc.h>
 #include <linux/file.h>
@@ -49,12 +50,8 @@ static int guest_memfd_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	if (!((u64)file->private_data & GUEST_MEMFD_FLAG_MMAP))
 		return -ENODEV;
-	/* A private copy of a page would survive its conversion. */
-	if ((vma->vm_flags & (VM_SHARED | VM_MAYSHARE)) !=
-	    (VM_SHARED | VM_MAYSHARE))
-		return -EINVAL;
 	vma->vm_ops = &guest_memfd_vm_ops;
-	return 0;
+	return gmem_folios_mmap(vma);
 }
 
 static long guest_memfd_fallocate(struct file *file, int mode, loff_t offset,
@@ -103,29 +100,25 @@ static int guest_memfd_convert(struct inode *inode,
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	report.index = arg.offset >> PAGE_SHIFT;
 	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) ||
 	    (arg.attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE))
 		ret = -EINVAL;
 	else
 		ret = guest_memfd_range(inode, arg.offset, arg.size, &pages);
-	if (ret) {
-		/* Not a page's fault: the offset as it was given. */
-		if (put_user(arg.offset, &argp->error_offset))
-			return -EFAULT;
-		return ret;
+	/* Not a page's fault: the offset as it was given. */
+	arg.error_offset = arg.offset;
+	if (!ret) {
+		ret = gmem_convert_range(guest_memfd_space(inode), pages.start,
+					 pages.last, arg.attributes ?
+					 GMEM_PRIVATE : GMEM_SHARED, 0, &report);
+		arg.error_offset = (u64)report.index << PAGE_SHIFT;
 	}
-	ret = gmem_convert_range(guest_memfd_space(inode), pages.start,
-				 pages.last,
-				 arg.attributes ? GMEM_PRIVATE : GMEM_SHARED, 0,
-				 &report);
 	/*
-	 * If the argument is in memory that can no longer be written, the errno
-	 * is what counts; -EFAULT here would hide that nothing has changed.
+	 * Where it cannot be written, the errno is what counts: -EFAULT instead
+	 * would hide that it was refused and nothing has changed.
 	 */
-	if (ret && put_user((u64)report.index << PAGE_SHIFT,
-			    &argp->error_offset))
-		return ret;
+	if (ret)
+		(void)put_user(arg.error_offset, &argp->error_offset);
 	return ret;
 }
 
@@ -215,9 +208,11 @@ static const struct address_space_operations guest_memfd_aops = {
 
 static struct inode *guest_memfd_inode(loff_t size, enum gmem_state state)
 {
-	struct inode *inode = alloc_anon_inode(guest_memfd_mnt->mnt_sb);
 	struct gmem_folios *folios;
+	struct inode *inode;
 
+	inode = anon_inode_make_secure_inode(guest_memfd_mnt->mnt_sb,
+					     "[guest_memfd]", NULL);
 	if (IS_ERR(inode))
 		return inode;
 	inode->i_op = &guest_memfd_iops;

@@ -24,6 +24,7 @@
 #ifndef _LINUX_GMEM_CLIENT_H
 #define _LINUX_GMEM_CLIENT_H
 
+#include <linux/atomic.h>
 #include <linux/gmem_plan.h>
 #include <linux/list.h>
 #include <linux/util_macros.h>
@@ -132,8 +133,8 @@ struct gmem_client {
 	struct list_head entry;
 	unsigned int nr_users;
 	bool dying;
-	unsigned long nr_prepared;
-	unsigned long nr_ended;
+	/* Prepared and not ended; disjoint transactions run in parallel. */
+	atomic_long_t nr_open;
 };
 
 int gmem_client_register(struct gmem_space *space, struct gmem_client *client);

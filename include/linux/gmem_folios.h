@@ -24,6 +24,7 @@ struct gmem_space *gmem_folios_space(struct gmem_folios *folios);
 int gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
 			 pgoff_t last);
 struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index);
+int gmem_folios_mmap(struct vm_area_struct *vma);
 vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf);
 
 #endif /* _LINUX_GMEM_FOLIOS_H */

@@ -11,6 +11,7 @@
  * Prepare goes up the ranks and stops at the first refusal; only those whose
  * prepare succeeded hear of the transaction again (G1, G2, G7).
  */
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -19,9 +20,11 @@
 
 #include <trace/events/gmem_convert.h>
 
+#ifdef CONFIG_LOCKDEP
 static struct lock_class_key gmem_callback_key;
 struct lockdep_map gmem_callback_map =
 	STATIC_LOCKDEP_MAP_INIT("gmem_convert_callback", &gmem_callback_key);
+#endif
 
 static bool gmem_client_valid(const struct gmem_client *client,
 			      const struct gmem_space *space)
@@ -61,10 +64,9 @@ int gmem_client_register(struct gmem_space *space, struct gmem_client *client)
 	client->space = space;
 	client->nr_users = 0;
 	client->dying = false;
-	client->nr_prepared = 0;
-	client->nr_ended = 0;
+	atomic_long_set(&client->nr_open, 0);
 
-	guard(spinlock)(&space->clients_lock);
+	guard(mutex)(&space->clients_lock);
 	/* Behind the last one of the same or a lower rank. */
 	list_for_each_entry_reverse(other, &space->clients, entry)
 		if (other->rank <= client->rank)
@@ -90,14 +92,14 @@ void gmem_client_unregister(struct gmem_client *client)
 	struct gmem_space *space = client->space;
 
 	gmem_may_wait_for_callback();
-	scoped_guard(spinlock, &space->clients_lock)
+	scoped_guard(mutex, &space->clients_lock)
 		client->dying = true;
 	wait_event(space->clients_wait, !READ_ONCE(client->nr_users));
-	scoped_guard(spinlock, &space->clients_lock) {
+	scoped_guard(mutex, &space->clients_lock) {
 		list_del(&client->entry);
 		space->nr_clients--;
 	}
-	WARN_ON_ONCE(client->nr_prepared != client->nr_ended);
+	WARN_ON_ONCE(atomic_long_read(&client->nr_open));
 	client->space = NULL;
 	module_put(client->owner);
 }
@@ -123,9 +125,10 @@ static void gmem_client_put(struct gmem_client *client)
 /* How many slots a transaction should reserve. */
 unsigned int gmem_clients_count(struct gmem_space *space)
 {
-	guard(spinlock)(&space->clients_lock);
+	guard(mutex)(&space->clients_lock);
 	return space->nr_clients;
 }
+EXPORT_SYMBOL_IF_KUNIT(gmem_clients_count);
 
 /* Number of the first run of @plan that ends at or behind @index. */
 static unsigned long gmem_plan_find(const struct gmem_plan *plan, pgoff_t index)
@@ -178,7 +181,7 @@ int gmem_clients_list(struct gmem_space *space, const struct gmem_plan *plan,
 	struct gmem_client *client;
 	unsigned int i, nr = 0;
 
-	guard(spinlock)(&space->clients_lock);
+	guard(mutex)(&space->clients_lock);
 	list_for_each_entry(client, &space->clients, entry) {
 		struct gmem_run hull;
 
@@ -206,20 +209,14 @@ void gmem_clients_unlist(struct gmem_space *space, struct gmem_slot *slots,
 {
 	unsigned int i;
 
-	guard(spinlock)(&space->clients_lock);
+	guard(mutex)(&space->clients_lock);
 	for (i = 0; i < nr; i++)
 		gmem_client_put(slots[i].client);
 }
 
-/*
- * What callbacks run under: no lock, but lockdep believes in one, so that a
- * callback that waits for a claim, or takes a lock under which somebody else
- * waits for one, is reported the first time it runs.
- */
 static ktime_t gmem_callback_begin(void)
 {
-	might_sleep();
-	lock_map_acquire(&gmem_callback_map);
+	gmem_callback_enter();
 	return trace_gmem_client_enabled() ? ktime_get() : 0;
 }
 
@@ -227,7 +224,7 @@ static void gmem_callback_end(const struct gmem_client *client, const char *call
 			      const struct gmem_run *span, int ret,
 			      ktime_t begin)
 {
-	lock_map_release(&gmem_callback_map);
+	gmem_callback_leave();
 	trace_gmem_client(client->space->name, client->name, call, span, ret,
 			  begin ? ktime_sub(ktime_get(), begin) : 0);
 }
@@ -276,7 +273,7 @@ int gmem_slots_prepare(struct gmem_slot *slots, unsigned int nr,
 
 		if (ret)
 			return ret;
-		slot->client->nr_prepared++;
+		atomic_long_inc(&slot->client->nr_open);
 	}
 	return 0;
 }
@@ -325,7 +322,7 @@ static void gmem_slot_end(struct gmem_slot *slot, const char *call,
 		op(slot);
 		gmem_callback_end(slot->client, call, &slot->span, 0, begin);
 	}
-	slot->client->nr_ended++;
+	atomic_long_dec(&slot->client->nr_open);
 }
 
 /* The new state is stored; highest rank first. */
@@ -356,7 +353,7 @@ void gmem_clients_revoke(struct gmem_space *space, pgoff_t start, pgoff_t last)
 {
 	struct gmem_client *client;
 
-	spin_lock(&space->clients_lock);
+	mutex_lock(&space->clients_lock);
 	list_for_each_entry(client, &space->clients, entry) {
 		struct gmem_run span = {
 			.start = max(start, client->range.start),
@@ -367,12 +364,12 @@ void gmem_clients_revoke(struct gmem_space *space, pgoff_t start, pgoff_t last)
 		if (client->dying || span.start > span.last)
 			continue;
 		gmem_client_get(client);
-		spin_unlock(&space->clients_lock);
+		mutex_unlock(&space->clients_lock);
 		begin = gmem_callback_begin();
 		client->ops->revoke(client, span.start, span.last);
 		gmem_callback_end(client, "revoke", &span, 0, begin);
-		spin_lock(&space->clients_lock);
+		mutex_lock(&space->clients_lock);
 		gmem_client_put(client);
 	}
-	spin_unlock(&space->clients_lock);
+	mutex_unlock(&space->clients_lock);
 }

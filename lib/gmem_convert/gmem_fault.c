@@ -29,7 +29,7 @@ bool gmem_should_fail(void)
 EXPORT_SYMBOL_GPL(gmem_should_fail);
 
 /* Fail the @nth step of this task from now on, counting from 1; 0: none. */
-VISIBLE_IF_KUNIT void gmem_fail_nth(unsigned int nth)
+void gmem_fail_nth(unsigned int nth)
 {
 	gmem_fail.countdown = nth;
 	if (nth)
@@ -39,7 +39,7 @@ VISIBLE_IF_KUNIT void gmem_fail_nth(unsigned int nth)
 EXPORT_SYMBOL_IF_KUNIT(gmem_fail_nth);
 
 /* Whether the last step that was to fail was reached. */
-VISIBLE_IF_KUNIT bool gmem_fail_hit(void)
+bool gmem_fail_hit(void)
 {
 	return gmem_fail.hit;
 }

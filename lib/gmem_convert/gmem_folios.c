@@ -89,8 +89,11 @@ static struct gmem_chunk *gmem_chunk_get(struct gmem_folios *f, pgoff_t index)
 {
 	struct gmem_chunk *chunk = gmem_chunk_find(f, index), *other;
 
-	if (chunk)
+	if (chunk) {
+		/* Pairs with gmem_folios_drain_faults(). */
+		smp_mb();
 		return chunk;
+	}
 	BUILD_BUG_ON(GMEM_CHUNK_PAGES * sizeof(*chunk->slots) > PAGE_SIZE);
 	chunk = kzalloc_obj(*chunk, GFP_KERNEL_ACCOUNT);
 	if (!chunk)
@@ -101,6 +104,7 @@ static struct gmem_chunk *gmem_chunk_get(struct gmem_folios *f, pgoff_t index)
 		kfree(chunk);
 		return NULL;
 	}
+	/* A full barrier, as below. */
 	other = cmpxchg(&f->chunks[index / GMEM_CHUNK_PAGES], NULL, chunk);
 	if (other) {
 		gmem_chunk_free(chunk);
@@ -126,6 +130,7 @@ static struct folio *gmem_folios_next(struct gmem_folios *f, pgoff_t *index,
 		if (!chunk) {
 			*index = round_down(*index, GMEM_CHUNK_PAGES) +
 				 GMEM_CHUNK_PAGES;
+			cond_resched();
 			continue;
 		}
 		folio = rcu_dereference_protected(*gmem_chunk_slot(chunk, *index),
@@ -153,8 +158,9 @@ static void gmem_folios_drain_faults(struct gmem_folios *f,
 	pgoff_t index;
 
 	/*
-	 * The fence is visible before a chunk is found missing.  Pairs with the
-	 * cmpxchg() in gmem_chunk_get(): who makes the chunk sees the fence.
+	 * The fence is visible before a chunk is found missing.  Pairs with both
+	 * barriers in gmem_chunk_get(): who makes or finds that chunk later sees
+	 * the fence.
 	 */
 	smp_mb();
 	for (index = round_down(run->start, GMEM_CHUNK_PAGES);
@@ -173,15 +179,8 @@ static void gmem_folios_drain_faults(struct gmem_folios *f,
 static void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run)
 {
 	gmem_folios_drain_faults(f, run);
-	/*
-	 * Unmapping mlocked pages leaves references in this CPU's batch; stay
-	 * here to find them.
-	 */
-	migrate_disable();
 	unmap_mapping_pages(f->mapping, run->start, run->last - run->start + 1,
 			    false);
-	lru_add_drain();
-	migrate_enable();
 }
 
 /* Only the table's. */
@@ -262,12 +261,11 @@ static int gmem_folios_prepare(struct gmem_provider *provider,
 			       struct gmem_report *report)
 {
 	struct gmem_folios *f = to_folios(provider);
-	unsigned long i;
 
 	if (plan->op != GMEM_OP_CONVERT || plan->target != GMEM_PRIVATE)
 		return 0;
-	for (i = 0; i < plan->nr_runs; i++)
-		gmem_folios_unmap(f, &plan->runs[i]);
+	/* All at once: between the runs nothing is mapped, it is private. */
+	gmem_folios_unmap(f, &plan->request);
 	return gmem_folios_freeze(f, plan, report);
 }
 
@@ -329,8 +327,9 @@ static const struct gmem_provider_ops gmem_folios_ops = {
 /**
  * gmem_folios_alloc() - make an empty file's memory
  * @name: of the space
- * @mapping: the inode's; unevictable, so that reclaim leaves its folios alone,
- *	with a gfp mask that allows neither movable zones nor CMA
+ * @mapping: the inode's; unevictable and inaccessible, so that reclaim and
+ *	migration leave its folios alone, with a gfp mask that allows neither
+ *	movable zones nor CMA
  * @nr_pages: size in pages, not 0
  * @state: state of every page
  *
@@ -344,7 +343,7 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	struct gmem_folios *f;
 
 	if (!nr_pages || nr_pages > MAX_LFS_FILESIZE >> PAGE_SHIFT ||
-	    !mapping_unevictable(mapping) ||
+	    !mapping_unevictable(mapping) || !mapping_inaccessible(mapping) ||
 	    (mapping_gfp_mask(mapping) & __GFP_MOVABLE))
 		return ERR_PTR(-EINVAL);
 	f = kzalloc_obj(*f, GFP_KERNEL_ACCOUNT);
@@ -386,8 +385,10 @@ void gmem_folios_free(struct gmem_folios *folios)
 
 	gmem_revoke_range(folios->space, 0, ULONG_MAX);
 	gmem_space_free(folios->space);
-	for (i = 0; i <= (folios->nr_pages - 1) / GMEM_CHUNK_PAGES; i++)
+	for (i = 0; i <= (folios->nr_pages - 1) / GMEM_CHUNK_PAGES; i++) {
 		gmem_chunk_free(folios->chunks[i]);
+		cond_resched();
+	}
 	kvfree(folios->chunks);
 	kfree(folios);
 }
@@ -416,6 +417,8 @@ static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index)
 	}
 	folio->index = index;
 	__folio_mark_uptodate(folio);
+	/* A clean one would be evicted from the page cache, where it is not. */
+	folio_set_dirty(folio);
 	return folio;
 }
 
@@ -506,10 +509,10 @@ int gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
  * @folios: the memory
  * @index: page, below the size of the file
  *
- * As long as it is held, the page does not become private: who may be asked to
- * convert drops it before he maps the page.
+ * As long as it is held, the page does not become private.  It may be private
+ * already: who cares looks the state up afterwards, not before.
  *
- * Context: Any.
+ * Context: Process context, does not sleep.
  * Return: the folio, NULL if there is no page, ERR_PTR(-EAGAIN) at a fence.
  */
 struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index)
@@ -580,27 +583,47 @@ static vm_fault_t gmem_folios_fault_map(struct gmem_chunk *chunk,
 	if (*state == GMEM_PRIVATE) {
 		ret = VM_FAULT_SIGBUS;
 	} else if (*state == GMEM_SHARED && folio) {
-		ret = vmf_insert_page_mkwrite(vmf, folio_page(folio, 0),
+		ret = folio_test_hwpoison(folio) ? VM_FAULT_HWPOISON :
+		      vmf_insert_page_mkwrite(vmf, folio_page(folio, 0),
 					      vmf->flags & FAULT_FLAG_WRITE);
-		/* Into an mlocked vma: leave no reference in this CPU's batch. */
-		if (vmf->vma->vm_flags & VM_LOCKED)
-			lru_add_drain();
 	}
 	up_read(&chunk->faults);
 	return ret;
 }
 
 /**
+ * gmem_folios_mmap() - make a host mapping
+ * @vma: the mapping, of the file; its fault operation is gmem_folios_fault()
+ *
+ * Context: file_operations.mmap.
+ * Return: 0, -EINVAL for a private mapping, whose copies of pages would survive
+ *	their conversion.
+ */
+int gmem_folios_mmap(struct vm_area_struct *vma)
+{
+	if ((vma->vm_flags & (VM_SHARED | VM_MAYSHARE)) !=
+	    (VM_SHARED | VM_MAYSHARE))
+		return -EINVAL;
+	/*
+	 * Keeps away what leaves markers in page tables (guard pages,
+	 * userfaultfd): a fault would find one where it maps its page.  Also
+	 * mlock, whose batches hold references; the pages stay in memory anyway.
+	 */
+	vm_flags_set(vma, VM_DONTEXPAND);
+	return 0;
+}
+
+/**
  * gmem_folios_fault() - a host fault
  * @folios: the memory
- * @vmf: the fault; its vma is a shared mapping of the file
+ * @vmf: the fault; its vma has been through gmem_folios_mmap()
  *
  * The page is mapped here rather than returned to be mapped: between the two
  * the fault would hold a reference that makes a conversion fail for nothing.
  *
  * Context: vm_operations_struct.fault.
  * Return: %VM_FAULT_NOPAGE, %VM_FAULT_SIGBUS for a private page or beyond the
- *	end, %VM_FAULT_RETRY after a wait, %VM_FAULT_OOM.
+ *	end, %VM_FAULT_HWPOISON, %VM_FAULT_RETRY after a wait, %VM_FAULT_OOM.
  */
 vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf)
 {

@@ -20,6 +20,7 @@
  */
 #include <kunit/visibility.h>
 #include <linux/bitmap.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -61,8 +62,7 @@ static pgoff_t gmem_block_first(pgoff_t index)
  * Context: Process context, may sleep.
  * Return: 0, -EINVAL for an empty map, -ENOMEM.
  */
-VISIBLE_IF_KUNIT int gmem_map_init(struct gmem_map *map, pgoff_t nr_pages,
-				   enum gmem_state state)
+int gmem_map_init(struct gmem_map *map, pgoff_t nr_pages, enum gmem_state state)
 {
 	unsigned long i, nr_blocks;
 
@@ -77,8 +77,10 @@ VISIBLE_IF_KUNIT int gmem_map_init(struct gmem_map *map, pgoff_t nr_pages,
 	if (!map->blocks)
 		return -ENOMEM;
 	if (state != GMEM_PRIVATE)
-		for (i = 0; i < nr_blocks; i++)
+		for (i = 0; i < nr_blocks; i++) {
 			map->blocks[i] = state;
+			cond_resched();
+		}
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(gmem_map_init);
@@ -89,7 +91,7 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_map_init);
  *
  * Context: Process context, may sleep.
  */
-VISIBLE_IF_KUNIT void gmem_map_destroy(struct gmem_map *map)
+void gmem_map_destroy(struct gmem_map *map)
 {
 	unsigned long i;
 
@@ -98,6 +100,7 @@ VISIBLE_IF_KUNIT void gmem_map_destroy(struct gmem_map *map)
 
 		if (leaf)
 			kmem_cache_free(gmem_leaf_cache, leaf);
+		cond_resched();
 	}
 	kvfree(map->blocks);
 }
@@ -108,12 +111,11 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_map_destroy);
  * @map: the map
  * @index: page, below the size of the map
  *
- * Context: Any; under rcu_read_lock(), inside a seqcount read section of the
- *	owner's, who throws the answer away if a store ran meanwhile.
+ * Context: Under rcu_read_lock(), inside a seqcount read section of the owner's,
+ *	who throws the answer away if a store ran meanwhile.
  * Return: the state.
  */
-VISIBLE_IF_KUNIT enum gmem_state gmem_map_lookup(const struct gmem_map *map,
-						 pgoff_t index)
+enum gmem_state gmem_map_lookup(const struct gmem_map *map, pgoff_t index)
 {
 	unsigned long word = READ_ONCE(map->blocks[index >> GMEM_BLOCK_SHIFT]);
 	struct gmem_leaf *leaf = gmem_block_leaf(word);
@@ -156,9 +158,8 @@ static pgoff_t gmem_block_run_last(const struct gmem_map *map, pgoff_t index,
  *	make the block uniform and free the leaf.
  * Return: the state of the run.
  */
-VISIBLE_IF_KUNIT enum gmem_state
-gmem_map_next_run(const struct gmem_map *map, pgoff_t start, pgoff_t last,
-		  struct gmem_run *run)
+enum gmem_state gmem_map_next_run(const struct gmem_map *map, pgoff_t start,
+				  pgoff_t last, struct gmem_run *run)
 {
 	enum gmem_state state;
 	pgoff_t index = start;
@@ -192,8 +193,8 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_map_next_run);
  * Context: Process context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-VISIBLE_IF_KUNIT int gmem_map_reserve(struct gmem_map_reserve *reserve,
-				      pgoff_t start, pgoff_t last)
+int gmem_map_reserve(struct gmem_map_reserve *reserve, pgoff_t start,
+		     pgoff_t last)
 {
 	bool need[2] = {
 		start & (GMEM_BLOCK_PAGES - 1),
@@ -227,7 +228,7 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_map_reserve);
  *
  * Context: Any.
  */
-VISIBLE_IF_KUNIT void gmem_map_unreserve(struct gmem_map_reserve *reserve)
+void gmem_map_unreserve(struct gmem_map_reserve *reserve)
 {
 	int i;
 
@@ -323,9 +324,8 @@ static void gmem_block_store(struct gmem_map *map, unsigned long block,
  *
  * Context: The lock that orders stores is held, and lookups are made to retry.
  */
-VISIBLE_IF_KUNIT void gmem_map_store(struct gmem_map *map, pgoff_t start,
-				     pgoff_t last, enum gmem_state state,
-				     struct gmem_map_reserve *reserve)
+void gmem_map_store(struct gmem_map *map, pgoff_t start, pgoff_t last,
+		    enum gmem_state state, struct gmem_map_reserve *reserve)
 {
 	unsigned long block = start >> GMEM_BLOCK_SHIFT;
 	unsigned long last_block = last >> GMEM_BLOCK_SHIFT;

@@ -29,9 +29,8 @@
  * @lock: guards it
  * @seq: makes lookups of fences lock-free
  */
-VISIBLE_IF_KUNIT void gmem_overlay_init(struct gmem_overlay *overlay,
-					spinlock_t *lock,
-					seqcount_spinlock_t *seq)
+void gmem_overlay_init(struct gmem_overlay *overlay, spinlock_t *lock,
+		       seqcount_spinlock_t *seq)
 {
 	overlay->lock = lock;
 	overlay->seq = seq;
@@ -84,11 +83,9 @@ static void gmem_overlay_remove(struct gmem_overlay *overlay,
  * Context: Process context, may sleep; holds nothing that a callback takes.
  * Return: 0, -EAGAIN if it would wait and may not, -EINTR for a signal.
  */
-VISIBLE_IF_KUNIT int gmem_overlay_claim(struct gmem_overlay *overlay,
-					struct gmem_span *span,
-					const struct gmem_run *effective,
-					unsigned int flags,
-					unsigned int task_state)
+int gmem_overlay_claim(struct gmem_overlay *overlay, struct gmem_span *span,
+		       const struct gmem_run *effective, unsigned int flags,
+		       unsigned int task_state)
 {
 	struct interval_tree_node *node;
 
@@ -125,10 +122,9 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_claim);
  * @overlay: the overlay
  * @span: claimed, not raised
  *
- * Context: Any that may take the lock.
+ * Context: Process context, takes the space's lock.
  */
-VISIBLE_IF_KUNIT void gmem_overlay_release(struct gmem_overlay *overlay,
-					   struct gmem_span *span)
+void gmem_overlay_release(struct gmem_overlay *overlay, struct gmem_span *span)
 {
 	guard(spinlock)(overlay->lock);
 	WARN_ON_ONCE(span->raised);
@@ -161,10 +157,9 @@ static int gmem_fence_cmp_index(const void *key, const struct rb_node *node)
  * @overlay: the overlay
  * @span: claimed
  *
- * Context: Any that may take the lock.
+ * Context: Process context, takes the space's lock.
  */
-VISIBLE_IF_KUNIT void gmem_overlay_raise(struct gmem_overlay *overlay,
-					 struct gmem_span *span)
+void gmem_overlay_raise(struct gmem_overlay *overlay, struct gmem_span *span)
 {
 	guard(spinlock)(overlay->lock);
 	write_seqcount_begin(overlay->seq);
@@ -181,10 +176,9 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_raise);
  * @span: raised; its memory must outlive an RCU grace period, lookups may be
  *	reading it
  *
- * Context: Any that may take the lock.
+ * Context: Process context, takes the space's lock.
  */
-VISIBLE_IF_KUNIT void gmem_overlay_lower(struct gmem_overlay *overlay,
-					 struct gmem_span *span)
+void gmem_overlay_lower(struct gmem_overlay *overlay, struct gmem_span *span)
 {
 	scoped_guard(spinlock, overlay->lock) {
 		write_seqcount_begin(overlay->seq);
@@ -204,13 +198,13 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_lower);
  * @index: page
  * @scope: whether the rounding of a fence counts
  *
- * Context: Any; under rcu_read_lock(), inside a read section of the sequence
+ * Context: Under rcu_read_lock(), inside a read section of the sequence
  *	counter.  A tree that is being rebalanced may hide a fence: the answer
  *	holds only if the section need not be repeated.
  * Return: whether lookups of @index must wait.
  */
-VISIBLE_IF_KUNIT bool gmem_overlay_fenced(const struct gmem_overlay *overlay,
-					  pgoff_t index, enum gmem_scope scope)
+bool gmem_overlay_fenced(const struct gmem_overlay *overlay, pgoff_t index,
+			 enum gmem_scope scope)
 {
 	struct rb_node *node = rb_find_rcu(&index, &overlay->fences,
 					   gmem_fence_cmp_index);

@@ -7,6 +7,7 @@
  * of either happens in a write section of one sequence counter, so a lookup
  * reads both and repeats if anything changed meanwhile (G11).
  */
+#include <kunit/visibility.h>
 #include <linux/cleanup.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -46,7 +47,7 @@ struct gmem_space *gmem_space_alloc(const char *name, pgoff_t nr_pages,
 	spin_lock_init(&space->lock);
 	seqcount_spinlock_init(&space->seq, &space->lock);
 	gmem_overlay_init(&space->overlay, &space->lock, &space->seq);
-	spin_lock_init(&space->clients_lock);
+	mutex_init(&space->clients_lock);
 	INIT_LIST_HEAD(&space->clients);
 	init_waitqueue_head(&space->clients_wait);
 	mutex_init(&space->revoke_lock);
@@ -57,7 +58,7 @@ struct gmem_space *gmem_space_alloc(const char *name, pgoff_t nr_pages,
 		ret = -ENOMEM;
 		goto err_space;
 	}
-	space->revoke_rcu = get_state_synchronize_rcu();
+	space->revoke_rcu = get_completed_synchronize_rcu();
 	ret = gmem_map_init(&space->map, nr_pages, state);
 	if (ret)
 		goto err_txn;
@@ -100,7 +101,8 @@ EXPORT_SYMBOL_GPL(gmem_space_free);
  * again where an operation can be excluded: KVM's MMU compares the invalidation
  * sequence under mmu_lock, a host fault holds off the freeze.
  *
- * Context: Any.  Takes no lock, allocates nothing.
+ * Context: Process context.  Takes no lock, allocates nothing; spins while a
+ *	write section of some microseconds runs on another CPU.
  * Return: %GMEM_PRIVATE or %GMEM_SHARED, -EAGAIN if an operation is running
  *	there (see gmem_space_wait()), -EINVAL beyond the end.
  */
@@ -150,6 +152,12 @@ int gmem_space_wait(struct gmem_space *space, pgoff_t index,
 }
 EXPORT_SYMBOL_GPL(gmem_space_wait);
 
+/*
+ * Pages looked at or stored in one go, with the lock held: 512 blocks, some
+ * microseconds.
+ */
+#define GMEM_BATCH	(512UL << GMEM_BLOCK_SHIFT)
+
 /**
  * gmem_space_next_run() - walk the states of a space
  * @space: the space
@@ -157,25 +165,37 @@ EXPORT_SYMBOL_GPL(gmem_space_wait);
  * @last: where to stop, inclusive; may be beyond the end
  * @run: set to the run of equal pages that begins at @start
  *
- * For showing the map.  Fences do not matter; while a large span is being
- * stored it may be seen half changed.
+ * Fences do not matter.  Unless the caller holds a claim on the span, it may be
+ * seen half changed.
  *
- * Context: Any that may take a spinlock.
+ * Context: Process context, may sleep.
  * Return: state of the run, -EINVAL if @start is beyond the end or @last.
  */
 int gmem_space_next_run(struct gmem_space *space, pgoff_t start, pgoff_t last,
 			struct gmem_run *run)
 {
+	struct gmem_run part;
+	int state = -EINVAL;
+
 	last = min(last, space->map.nr_pages - 1);
-	if (start > last)
-		return -EINVAL;
-	guard(spinlock)(&space->lock);
-	return gmem_map_next_run(&space->map, start, last, run);
+	for (run->start = start; start <= last; start = part.last + 1) {
+		pgoff_t batch_last = min(last, start | (GMEM_BATCH - 1));
+		int next;
+
+		scoped_guard(spinlock, &space->lock)
+			next = gmem_map_next_run(&space->map, start, batch_last,
+						 &part);
+		if (state >= 0 && next != state)
+			break;
+		state = next;
+		run->last = part.last;
+		if (part.last != batch_last)
+			break;
+		cond_resched();
+	}
+	return state;
 }
 EXPORT_SYMBOL_GPL(gmem_space_next_run);
-
-/* Blocks (of 2 MiB) stored in one go, with the lock held: some microseconds. */
-#define GMEM_STORE_BATCH	(512UL << GMEM_BLOCK_SHIFT)
 
 /*
  * Stores the new state of a span.  Lookups are held off by the fence, so that
@@ -185,7 +205,7 @@ void gmem_space_store(struct gmem_space *space, pgoff_t start, pgoff_t last,
 		      enum gmem_state state, struct gmem_map_reserve *reserve)
 {
 	for (;;) {
-		pgoff_t batch_last = min(last, start | (GMEM_STORE_BATCH - 1));
+		pgoff_t batch_last = min(last, start | (GMEM_BATCH - 1));
 
 		scoped_guard(spinlock, &space->lock) {
 			write_seqcount_begin(&space->seq);
@@ -199,6 +219,7 @@ void gmem_space_store(struct gmem_space *space, pgoff_t start, pgoff_t last,
 		cond_resched();
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(gmem_space_store);
 
 static int __init gmem_convert_init(void)
 {
@@ -212,8 +233,6 @@ static int __init gmem_convert_init(void)
 static void __exit gmem_convert_exit(void)
 {
 	gmem_debugfs_exit();
-	/* gmem_txn_end() frees by RCU, and so does the slab of the leaves. */
-	rcu_barrier();
 	gmem_map_cache_exit();
 }
 

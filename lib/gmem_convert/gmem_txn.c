@@ -122,33 +122,20 @@ static int gmem_txn_claim(struct gmem_txn *txn, unsigned int flags,
 	return 0;
 }
 
-/* Pages looked at in one go, with the lock held. */
-#define GMEM_PLAN_BATCH		(512UL << GMEM_BLOCK_SHIFT)
-
 /* The first pages from @index on that are not in the target state. */
 static bool gmem_txn_next_change(const struct gmem_txn *txn, pgoff_t index,
 				 struct gmem_run *change)
 {
 	pgoff_t last = txn->plan.request.last;
-	struct gmem_run run;
-	bool found = false;
 
-	for (;; index = run.last + 1) {
-		int state = gmem_space_next_run(txn->space, index,
-				min(last, index | (GMEM_PLAN_BATCH - 1)), &run);
-
-		if (state != txn->plan.target) {
-			if (!found)
-				change->start = run.start;
-			change->last = run.last;
-			found = true;
-		} else if (found) {
-			return true;
-		}
-		if (run.last == last)
-			return found;
-		cond_resched();
-	}
+	if (gmem_space_next_run(txn->space, index, last, change) !=
+	    txn->plan.target)
+		return true;
+	if (change->last == last)
+		return false;
+	/* There are two states, so the next run is in the other one. */
+	gmem_space_next_run(txn->space, change->last + 1, last, change);
+	return true;
 }
 
 /* Counts the runs that change, and with @runs, writes them down. */
@@ -276,8 +263,11 @@ static int gmem_txn_prepare(struct gmem_txn *txn)
 
 	ret = gmem_slots_prepare(txn->slots, txn->nr_slots, &txn->report,
 				 &txn->nr_prepared);
-	if (!ret && provider->ops->prepare)
+	if (!ret && provider->ops->prepare) {
+		gmem_callback_enter();
 		ret = provider->ops->prepare(provider, &txn->plan, &txn->report);
+		gmem_callback_leave();
+	}
 	return ret;
 }
 
@@ -298,12 +288,16 @@ static void gmem_txn_commit(struct gmem_txn *txn)
 	struct gmem_plan *plan = &txn->plan;
 
 	gmem_slots_invalidate(txn->slots, txn->nr_slots);
+	gmem_callback_enter();
 	ops->commit(provider, plan);
+	gmem_callback_leave();
 	if (plan->op == GMEM_OP_CONVERT)
 		gmem_space_store(txn->space, plan->request.start,
 				 plan->request.last, plan->target, &txn->leaves);
+	gmem_callback_enter();
 	if (ops->thaw)
 		ops->thaw(provider, plan);
+	gmem_callback_leave();
 	gmem_slots_complete(txn->slots, txn->nr_slots);
 	gmem_overlay_lower(&txn->space->overlay, &txn->span);
 }
@@ -405,8 +399,11 @@ static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
 		return report->error = -ENOMEM;
 	txn->plan = *plan;
 	ret = gmem_txn_run(txn, flags);
-	if (ret)
-		gmem_txn_refused(txn, ret);
+	if (!ret) {
+		*report = (struct gmem_report){};
+		return 0;
+	}
+	gmem_txn_refused(txn, ret);
 	*report = txn->report;
 	return ret;
 }
@@ -510,7 +507,9 @@ void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last)
 	gmem_txn_enter(txn, GMEM_PHASE_COMMIT);
 	gmem_overlay_raise(&space->overlay, &txn->span);
 	gmem_clients_revoke(space, start, last);
+	gmem_callback_enter();
 	space->provider->ops->revoke(space->provider, start, last);
+	gmem_callback_leave();
 	gmem_overlay_lower(&space->overlay, &txn->span);
 	gmem_overlay_release(&space->overlay, &txn->span);
 	gmem_txn_leave(txn, 0);

@@ -128,7 +128,7 @@ struct gmem_space {
 	struct gmem_overlay overlay;
 
 	/* Guards @clients and each client's nr_users and dying. */
-	spinlock_t clients_lock;
+	struct mutex clients_lock;
 	struct list_head clients;
 	unsigned int nr_clients;
 	wait_queue_head_t clients_wait;
@@ -152,16 +152,29 @@ void gmem_space_store(struct gmem_space *space, pgoff_t start, pgoff_t last,
 /* --- gmem_client.c -------------------------------------------------------- */
 
 /*
- * Held, as far as lockdep is concerned, while a callback runs; taken for an
- * instant by everything that may wait for one.  There is no lock behind it.
+ * Held, as far as lockdep is concerned, while a client's or the provider's
+ * callback runs under a fence; taken for an instant by everything that may wait
+ * for one.  There is no lock behind it.  A callback that waits for a claim, or
+ * takes a lock under which somebody else waits for one, is so reported the first
+ * time it runs.
  */
 extern struct lockdep_map gmem_callback_map;
 
-static inline void gmem_may_wait_for_callback(void)
+static inline void gmem_callback_enter(void)
 {
 	might_sleep();
 	lock_map_acquire(&gmem_callback_map);
+}
+
+static inline void gmem_callback_leave(void)
+{
 	lock_map_release(&gmem_callback_map);
+}
+
+static inline void gmem_may_wait_for_callback(void)
+{
+	gmem_callback_enter();
+	gmem_callback_leave();
 }
 
 unsigned int gmem_clients_count(struct gmem_space *space);
