@@ -50,8 +50,6 @@ static void open_console(void)
 
 int main(void)
 {
-	char program[] = "/program";
-	char *args[] = { program, NULL };
 	int status = 0;
 	pid_t pid;
 
@@ -67,8 +65,8 @@ int main(void)
 	if (!pid) {
 		setsid();
 		open_console();
-		execv(program, args);
-		printf("cannot run %s: %s\n", program, strerror(errno));
+		execl("/program", "/program", NULL);
+		printf("cannot run /program: %s\n", strerror(errno));
 		_exit(127);
 	}
 	/* Orphans end up here too; only the program's end counts. */
