@@ -153,6 +153,7 @@ static unsigned long gmem_txn_changes(const struct gmem_txn *txn,
 		if (change.last == txn->plan.request.last)
 			break;
 		index = change.last + 1;
+		cond_resched();
 	}
 	return nr;
 }
