@@ -224,9 +224,20 @@ static void a_punched_page_lives_on_with_who_holds_it(struct kunit *test)
 	folio_put(folio);
 }
 
+/* With what the CPUs have not added up yet, as zone_page_state_snapshot(). */
 static unsigned long file_pages(struct folios_env *env)
 {
-	return global_node_page_state(NR_FILE_PAGES);
+	long nr = global_node_page_state(NR_FILE_PAGES);
+#ifdef CONFIG_SMP
+	pg_data_t *pgdat;
+	int cpu;
+
+	for_each_online_pgdat(pgdat)
+		for_each_online_cpu(cpu)
+			nr += per_cpu_ptr(pgdat->per_cpu_nodestats,
+					  cpu)->vm_node_stat_diff[NR_FILE_PAGES];
+#endif
+	return nr;
 }
 
 static void every_page_is_given_back(struct kunit *test)

@@ -871,7 +871,7 @@ int main(void)
 	const char *tty = getenv("GMEM_TTY");
 	unsigned int i, passed = 0;
 
-	gu_init();
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	gu_sigbus_init();
 	signal(SIGPIPE, SIG_IGN);
 	/* Whoever runs User-mode Linux knows what its console really is. */

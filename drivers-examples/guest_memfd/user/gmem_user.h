@@ -2,7 +2,7 @@
 /*
  * What the demo and the tests share: the stand-alone guest_memfd's user API as
  * functions, memory accesses that survive a SIGBUS, the kernel's own ways to
- * pin a page, what debugfs says, and being PID 1.
+ * pin a page, and what debugfs says.
  *
  * Conventions:
  *
@@ -28,15 +28,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
-#include <sys/klog.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/reboot.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -567,81 +562,6 @@ static inline int gu_wait(pid_t pid)
 			return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) :
 				   128 + WTERMSIG(status);
-}
-
-/* --- PID 1 ---------------------------------------------------------------- */
-
-static inline void gu_mount(const char *type, const char *path)
-{
-	mkdir(path, 0755);
-	mount(type, path, type, 0, NULL);
-}
-
-/* A console that is a file or a terminal on the host: no carriage returns. */
-static inline void gu_console(void)
-{
-	struct termios t;
-	int fd;
-
-	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
-		fd = open("/dev/console", O_RDWR);
-		if (fd >= 0) {
-			dup2(fd, STDIN_FILENO);
-			dup2(fd, STDOUT_FILENO);
-			dup2(fd, STDERR_FILENO);
-		}
-	}
-	if (!tcgetattr(STDOUT_FILENO, &t)) {
-		t.c_oflag &= ~OPOST;
-		tcsetattr(STDOUT_FILENO, TCSANOW, &t);
-	}
-}
-
-static inline void gu_print_kernel_log(void)
-{
-	/* SYSLOG_ACTION_SIZE_BUFFER and SYSLOG_ACTION_READ_ALL */
-	int size = klogctl(10, NULL, 0);
-	char *log = size > 0 ? malloc(size) : NULL;
-
-	printf("---8<--- kernel log\n");
-	if (log) {
-		size = klogctl(3, log, size);
-		if (size > 0)
-			fwrite(log, 1, size, stdout);
-		free(log);
-	}
-	printf("--->8--- kernel log\n");
-}
-
-/*
- * First call of main().  An ordinary process returns at once.  PID 1 prepares
- * the system, has a child return and do the work, then shows the kernel log
- * and powers off: it does not work itself, because each SIGBUS of an init is
- * logged, handled or not.
- */
-static inline void gu_init(void)
-{
-	pid_t pid;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (getpid() != 1)
-		return;
-	gu_mount("devtmpfs", "/dev");
-	gu_mount("proc", "/proc");
-	gu_mount("sysfs", "/sys");
-	gu_mount("debugfs", "/sys/kernel/debug");
-	gu_mount("tmpfs", "/tmp");
-	gu_console();
-	pid = fork();
-	if (!pid)
-		return;
-	/* Orphans end up here as well. */
-	while (pid > 0 && waitpid(-1, NULL, 0) != pid)
-		;
-	gu_print_kernel_log();
-	fflush(stdout);
-	sync();
-	reboot(RB_POWER_OFF);
 }
 
 #endif /* GMEM_USER_H */

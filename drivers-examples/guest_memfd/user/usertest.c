@@ -2,150 +2,17 @@
 /*
  * The stand-alone guest_memfd's user API, line by line and errno by errno.
  *
- * The name of a test is what it claims.  Each runs in a process of its own, so
- * that a crash is a failure of one claim, and what it leaves behind goes with
- * it.  Output is TAP.
+ * The name of a test is what it claims; gmem_tap.h runs it.
  */
-#include "gmem_user.h"
+#include "gmem_tap.h"
 
 #include <sched.h>
-#include <stdarg.h>
-#include <sys/prctl.h>
+#include <stddef.h>
+#include <sys/klog.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
-/* --- the harness ---------------------------------------------------------- */
-
-/* Shared with the processes of the test that runs. */
-static struct outcome {
-	int failed;
-	char why[300];
-	char note[100];
-} *outcome;
-
-/*
- * The first failure counts, in whichever process, and ends all processes of the
- * test: nobody waits for one that is gone.
- */
-static void __noreturn __printf(2, 3) fail(int line, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	if (!__sync_lock_test_and_set(&outcome->failed, 1)) {
-		n = sprintf(outcome->why, "line %d: ", line);
-		va_start(args, fmt);
-		vsnprintf(outcome->why + n, sizeof(outcome->why) - n, fmt,
-			  args);
-		va_end(args);
-	}
-	kill(0, SIGKILL);
-	_exit(1);
-}
-
-static const char *value_name(char *buf, size_t size, long long value)
-{
-	const char *name = value < 0 ? strerrorname_np(-value) : NULL;
-
-	if (name)
-		snprintf(buf, size, "-%s", name);
-	else
-		snprintf(buf, size, "%lld", value);
-	return buf;
-}
-
-static void expect_equal(int line, const char *what, long long got,
-			 long long want)
-{
-	char got_name[32], want_name[32];
-
-	if (got != want)
-		fail(line, "%s is %s, not %s", what,
-		     value_name(got_name, sizeof(got_name), got),
-		     value_name(want_name, sizeof(want_name), want));
-}
-
-#define EXPECT(cond)							\
-	((cond) ? (void)0 : fail(__LINE__, "not true: %s", #cond))
-#define EXPECT_EQ(got, want)						\
-	expect_equal(__LINE__, #got, (long long)(got), (long long)(want))
-/* For system calls of libc. */
-#define EXPECT_ERRNO(call, error)					\
-	expect_equal(__LINE__, #call, (call) < 0 ? -errno : 0, -(error))
-
-#define NOTE(...)	snprintf(outcome->note, sizeof(outcome->note), __VA_ARGS__)
-
 /* --- fixtures ------------------------------------------------------------- */
-
-#define BLOCK		512UL		/* pages of a block of the map */
-#define SEED		0x67656d6dULL
-#define SHARED_FILE	(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
-
-struct file {
-	int fd;
-	unsigned long nr;
-	char *map;
-	unsigned int space;
-};
-
-static struct file file_create(unsigned long nr, __u64 flags)
-{
-	struct file f = { .nr = nr, .fd = gu_create(gu_bytes(nr), flags) };
-
-	EXPECT(f.fd >= 0);
-	f.space = gu_newest_space();
-	if (flags & GUEST_MEMFD_FLAG_MMAP) {
-		f.map = gu_mmap(f.fd, 0, nr);
-		EXPECT(f.map != MAP_FAILED);
-	}
-	return f;
-}
-
-/* All shared, mapped, with contents in every page. */
-static struct file file_filled(unsigned long nr)
-{
-	struct file f = file_create(nr, SHARED_FILE);
-
-	gu_fill(f.map, 0, nr);
-	return f;
-}
-
-static char *page(const struct file *f, unsigned long index)
-{
-	return f->map + gu_bytes(index);
-}
-
-static int to_private(const struct file *f, unsigned long first,
-		      unsigned long nr)
-{
-	return gu_convert(f->fd, first, nr, GU_PRIVATE, NULL);
-}
-
-static int to_shared(const struct file *f, unsigned long first,
-		     unsigned long nr)
-{
-	return gu_convert(f->fd, first, nr, GU_SHARED, NULL);
-}
-
-static void expect_seen(int line, const struct file *f, unsigned long first,
-			unsigned long nr, enum gu_seen what)
-{
-	static const char * const names[] = {
-		[GU_SEEN_OWN] = "contents", [GU_SEEN_ZERO] = "zeroes",
-		[GU_SEEN_SIGBUS] = "SIGBUS", [GU_SEEN_WRONG] = "wrong data",
-	};
-	unsigned long i;
-
-	for (i = first; i < first + nr; i++) {
-		enum gu_seen seen = gu_look_page(f->map, i);
-
-		if (seen != what)
-			fail(line, "page %lu has %s, not %s", i, names[seen],
-			     names[what]);
-	}
-}
-
-#define EXPECT_SEEN(f, first, nr, what)	\
-	expect_seen(__LINE__, f, first, nr, GU_SEEN_##what)
 
 /* The states of a file, one character per page: '.' shared, '#' private. */
 static void expect_states(int line, const struct file *f, const bool *want)
@@ -200,34 +67,6 @@ static struct gu_pin expect_pin(int line, enum gu_pin_kind kind, void *addr)
 }
 
 #define EXPECT_PIN(kind, addr)	expect_pin(__LINE__, kind, addr)
-
-/* A child of the test; it dies with it. */
-static pid_t child(void)
-{
-	pid_t pid = fork();
-
-	EXPECT(pid >= 0);
-	if (!pid)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
-}
-
-#define EXPECT_EXIT(pid)	EXPECT_EQ(gu_wait(pid), 0)
-
-static void kill_child(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	gu_wait(pid);
-}
-
-static void *shared_memory(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	EXPECT(p != MAP_FAILED);
-	return p;
-}
 
 /* A page of ordinary memory that can be read but not written. */
 static void *read_only_copy(const void *from, size_t size)
@@ -309,7 +148,7 @@ static void an_impossible_size_fails_and_the_kernel_does_not_complain(void)
 {
 	unsigned int bits, complaints = nr_kernel_complaints();
 
-	for (bits = 48; bits < 63; bits++)
+	for (bits = 50; bits < 63; bits++)
 		EXPECT_EQ(gu_create(1ULL << bits, SHARED_FILE), -ENOMEM);
 	EXPECT_EQ(gu_create(~(GU_PAGE_SIZE - 1) >> 1 & ~(GU_PAGE_SIZE - 1),
 			    SHARED_FILE), -ENOMEM);
@@ -2309,11 +2148,7 @@ static void overlapping_conversions_are_each_all_or_nothing(void)
 
 /* --- all of it ------------------------------------------------------------ */
 
-static const struct test {
-	const char *claim;
-	void (*run)(void);
-} tests[] = {
-#define TEST(name)	{ #name, name }
+static const struct test tests[] = {
 	TEST(create_refuses_bad_arguments),
 	TEST(the_device_knows_no_other_ioctl),
 	TEST(an_impossible_size_fails_and_the_kernel_does_not_complain),
@@ -2409,74 +2244,9 @@ static const struct test {
 	TEST(passing_references_refuse_only_for_a_moment),
 	TEST(pages_are_what_their_owners_made_of_them),
 	TEST(overlapping_conversions_are_each_all_or_nothing),
-#undef TEST
 };
-
-#define TEST_SECONDS	60
-
-static void test_fork(const struct test *test)
-{
-	pid_t pid;
-	int status;
-
-	memset(outcome, 0, sizeof(*outcome));
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		setpgid(0, 0);
-		alarm(TEST_SECONDS);
-		test->run();
-		_exit(0);
-	}
-	status = gu_wait(pid);
-	/* Its children that are left; the group is the test's own. */
-	kill(-pid, SIGKILL);
-	if (status && !outcome->failed) {
-		outcome->failed = 1;
-		if (status == 128 + SIGALRM)
-			sprintf(outcome->why, "not done after %d s",
-				TEST_SECONDS);
-		else
-			sprintf(outcome->why, "exit status %d", status);
-	}
-}
-
-static void print_outcome(unsigned int number, const struct test *test,
-			  __u64 us)
-{
-	const char *c;
-
-	if (outcome->note[0])
-		printf("# %s\n", outcome->note);
-	printf("%sok %u - ", outcome->failed ? "not " : "", number);
-	for (c = test->claim; *c; c++)
-		putchar(*c == '_' ? ' ' : *c);
-	if (outcome->failed)
-		printf(" # %s", outcome->why);
-	printf("\n");
-	if (us > 1000000)
-		printf("# took %llu ms\n", us / 1000);
-}
 
 int main(int argc, char **argv)
 {
-	unsigned int i, failed = 0;
-
-	gu_init();
-	gu_sigbus_init();
-	outcome = shared_memory(sizeof(*outcome));
-	printf("TAP version 13\n1..%zu\n", ARRAY_SIZE(tests));
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		__u64 begin = gu_now_us();
-
-		/* By hand: only the tests with that in their name. */
-		if (argc > 1 && !strstr(tests[i].claim, argv[1]))
-			continue;
-		test_fork(&tests[i]);
-		print_outcome(i + 1, &tests[i], gu_now_us() - begin);
-		failed += outcome->failed;
-	}
-	printf("usertest: %zu passed, %u failed\n", ARRAY_SIZE(tests) - failed,
-	       failed);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return test_main("usertest", tests, ARRAY_SIZE(tests), argc, argv);
 }
