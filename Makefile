@@ -10,28 +10,39 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 # make exports what its command line sets; these also work as environment.
-export KDIR T J GMEM_CACHE FORCE
+export KDIR T J LANE VARIANT GMEM_CACHE FORCE
 
-.PHONY: help demo check graft ungraft modules mutants clean
+.PHONY: help demo check x86 check-long shell graft ungraft modules mutants clean
 
 help: ## this list
 	@echo 'gmem_convert: converting guest memory between shared and private, all or nothing'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 	@echo
 	@echo 'Variables:'
 	@echo '  KDIR=DIR        a Linux source tree, 7.2 or newer, instead of fetching one;'
 	@echo '                  demo, check and mutants only read it'
-	@echo '  T=NAME          with check: run only this test (T=list names them all)'
+	@echo '  T=NAME          with check, x86: run only this test (T=list names them all)'
+	@echo '  LANE=uml|x86    with shell: which kernel (default: uml)'
+	@echo '  VARIANT=NAME    with x86 and shell: the x86 kernel with kasan, kcsan or kmemleak'
 	@echo '  J=N             number of parallel jobs (default: number of CPUs)'
 	@echo '  GMEM_CACHE=DIR  downloads and builds (default: ~/.cache/gmem_convert)'
 	@echo '  FORCE=1         with graft and ungraft: give up changes made to grafted files'
 
 demo: ## install what is missing, build Linux with the library, watch it convert memory
-	@scripts/demo
+	@scripts/lane demo
 
 check: ## every test; the last line is "N passed, N failed"
 	@scripts/check
+
+x86: ## the tests of the x86 lane: several CPUs, KVM, IOMMU, DMA, in QEMU
+	@scripts/check x86
+
+check-long: ## the same in kernels with KASAN, KCSAN and kmemleak: more than an hour
+	@scripts/check long
+
+shell: ## a prompt in the booted kernel of LANE=uml or x86, or: ... make shell <script
+	@scripts/lane shell "$${LANE:-uml}"
 
 mutants: ## break the library on purpose, one rule at a time: each must turn a test red
 	@scripts/mutants

@@ -15,7 +15,7 @@
 #   linux-7.2/             the unpacked source                     (survives clean)
 #   builds/<checkout>/<source>/
 #     tree/                symlinks to the source plus our files
-#     tree/.demo .kunit    build directories; inside the tree, so that every
+#     tree/.uml .x86 ...   build directories; inside the tree, so that every
 #                          path kbuild records is relative and they can move
 #     logs/  run/          logs; programs, initramfs and output of boots
 
@@ -280,17 +280,40 @@ check_kernel_source() {
 	fi
 }
 
-# ---- running user-mode Linux ---------------------------------------------------
+# ---- tests ----------------------------------------------------------------------
 
-# A kernel log without the complaints that are not about us. There is one: when
+# The lines of the table of tests that declare one.
+test_lines() { grep -v -e '^#' -e '^$' "${GMEM_TESTS:-$root/scripts/tests/table}"; }
+
+# Takes a line apart into test_*.
+read_test() {
+	IFS='|' read -r test_name test_lane test_when test_memory test_cpus test_seconds test_append test_runs test_what <<<"$(sed -E 's/[[:space:]]*\|[[:space:]]*/|/g' <<<"$1")"
+}
+
+# find_test NAME
+find_test() {
+	local line
+
+	while IFS= read -r line; do
+		read_test "$line"
+		[ "$test_name" != "$1" ] || return 0
+	done < <(test_lines)
+	return 1
+}
+
+# ---- kernel logs ----------------------------------------------------------------
+
+# A kernel log without the complaints that are not about us. There are two. When
 # two tasks unmap from one mm at the same time, tlb_finish_mmu() calls
-# flush_tlb_mm(), and arch/um's walks the VMAs holding no lock. Any file system
-# under UML provokes it. Nothing else of the same kind is left out.
+# flush_tlb_mm(), and arch/um's walks the VMAs holding no lock; any file system
+# under UML provokes it. And KCSAN sees data races in all of the kernel: one that
+# names nothing of ours is not ours. Nothing else of the same kind is left out.
 without_known() {
 	tr -d '\r' <"$1" | awk '
 		function flush(i) {
 			if (!(text ~ /WARNING: suspicious RCU usage/ && text ~ /lib\/maple_tree\.c:/ &&
-			      text ~ / flush_tlb_mm\+/ && text ~ / tlb_finish_mmu\+/))
+			      text ~ / flush_tlb_mm\+/ && text ~ / tlb_finish_mmu\+/) &&
+			    !(text ~ /BUG: KCSAN: / && text !~ /gmem|guest_memfd/))
 				printf "%s", text
 			text = ""
 			inside = trace = 0
@@ -308,7 +331,7 @@ complaints() {
 		-e 'possible recursive locking' -e 'circular locking' -e 'INFO: ' \
 		-e 'Kernel panic' -e 'lockdep is turned off' -e 'held lock freed' -e 'bad unlock balance' \
 		-e 'suspicious RCU usage' -e 'sleeping function called' -e 'list_(add|del) corruption' \
-		-e 'general protection' -e 'Bad page' -e 'kmemleak: ' -e 'refcount_t: '
+		-e 'general protection' -e 'Bad page' -e 'kmemleak: [0-9]+ new' -e 'refcount_t: '
 }
 
 # UML keeps its memory in a file that it maps executable, in /dev/shm if that
