@@ -1,0 +1,1595 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The stand-alone guest_memfd, used by four CPUs at the same time.
+ *
+ * The test itself runs on CPU 0 and, as a rule, converts; its members, threads
+ * or processes, run on a CPU each and use the pages meanwhile.  What they may
+ * see is decided by *eras*: the test says what has happened so far by a number
+ * in ordinary memory, after it has happened; who has read that number must not
+ * find anything older in the pages.
+ *
+ *	era % 2		the pages in play
+ *	-------		-----------------
+ *	ERA_SHARED	are shared, or being made private
+ *	ERA_PRIVATE	are private: the call that made them so has returned
+ *
+ * A store or load that succeeds in ERA_PRIVATE went through a translation that
+ * should be gone (G4).  After a few of them a member parks until the next era,
+ * and the test waits for that before it makes the pages shared again: no access
+ * of an era of the one kind is still on its way in one of the other.
+ *
+ * A race that did not happen proves nothing: each test counts the events that
+ * it is about, goes on until there were enough, and fails without them.
+ */
+#include "gmem_tap.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+
+#define SMP_CPUS	4
+#define NR_MEMBERS	3U
+
+/* How long a test runs, and how much longer if too little has happened. */
+#define RUN_US		2500000
+#define MORE_US		20000000
+
+#define __aligned(x)		__attribute__((__aligned__(x)))
+
+/* For userspace: the same guarantees as the kernel's. */
+#define load_acquire(p)		__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+static void on_cpu(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	EXPECT(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+static void cpu_relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
+/* Once around a loop that waits: at first quick, then polite. */
+static void relax(unsigned int *turns)
+{
+	if (++*turns < 50)
+		cpu_relax();
+	else
+		usleep(20);
+}
+
+/* Since when a test has been running. */
+struct timer {
+	__u64 begin;
+};
+
+static struct timer timer_start(void)
+{
+	return (struct timer){ gu_now_us() };
+}
+
+/* Whether a test goes on, that should do something @enough times. */
+static bool timer_goes(const struct timer *t, unsigned long done,
+		       unsigned long enough)
+{
+	__u64 us = gu_now_us() - t->begin;
+
+	return us < RUN_US || (done < enough && us < MORE_US);
+}
+
+static void delay(unsigned long turns)
+{
+	while (turns--)
+		cpu_relax();
+}
+
+/* --- memory that may be out of reach, for threads -------------------------- */
+
+static __thread sigjmp_buf access_jmp;
+static __thread volatile sig_atomic_t access_armed;
+
+static void access_handler(int sig, siginfo_t *info, void *context)
+{
+	if (!access_armed) {
+		gu_sigbus_handler(sig, info, context);
+		return;
+	}
+	siglongjmp(access_jmp, 1);
+}
+
+static void access_init(void)
+{
+	struct sigaction sa = {
+		.sa_sigaction = access_handler,
+		.sa_flags = SA_SIGINFO | SA_NODEFER,
+	};
+
+	sigaction(SIGBUS, &sa, NULL);
+	sigaction(SIGSEGV, &sa, NULL);
+}
+
+/* One load or one store; whether it could be done. */
+static bool try_load(const void *addr, __u64 *value)
+{
+	if (sigsetjmp(access_jmp, 0)) {
+		access_armed = 0;
+		return false;
+	}
+	access_armed = 1;
+	*value = READ_ONCE(*(const __u64 *)addr);
+	access_armed = 0;
+	return true;
+}
+
+static bool try_store(void *addr, __u64 value)
+{
+	if (sigsetjmp(access_jmp, 0)) {
+		access_armed = 0;
+		return false;
+	}
+	access_armed = 1;
+	WRITE_ONCE(*(__u64 *)addr, value);
+	access_armed = 0;
+	return true;
+}
+
+/* --- members --------------------------------------------------------------- */
+
+/* Era or round that a member has got to, for the test to wait for. */
+enum step {
+	STEP_LANDED,		/* an access that succeeded */
+	STEP_PARKED,		/* after those that did not */
+	STEP_DONE,		/* all it does in a round */
+	NR_STEPS
+};
+
+/* What a member counts. */
+enum event {
+	EVENT_ACCESS,		/* it succeeded */
+	EVENT_RACE,		/* refused before the conversion had returned */
+	EVENT_REFUSED,		/* refused because the page is private */
+	EVENT_ZERO,		/* a punched page was seen */
+	EVENT_CHECK,		/* a check that could have failed */
+	EVENT_CONVERSION,
+	NR_EVENTS
+};
+
+#define HOLES		16UL	/* pages that are punched */
+#define WORLD		32UL	/* pieces that a word of states can say */
+
+struct member {
+	unsigned int number;
+	void (*run)(struct member *m);
+	pthread_t thread;
+	pid_t pid;
+	__u64 seed;
+	bool ended;
+	unsigned long at[NR_STEPS];
+	unsigned long count[NR_EVENTS];
+	/* Its latest stores, to the first pages of those in play. */
+	unsigned long stored[HOLES];
+} __aligned(128);
+
+struct op {
+	unsigned long first, nr;
+	bool private;
+	int ret;
+	unsigned long begin, end;
+};
+
+/* One per test, shared with its processes. */
+static struct game {
+	struct file f;
+	/* Pages in play, changed only while everybody is parked. */
+	unsigned long base, nr, stride;
+	/* The era, and of ERA_PRIVATE, which of the pages are private. */
+	unsigned long era __aligned(128);
+	unsigned long first, last;
+	unsigned long round;
+	bool stop, over;
+	unsigned long ticket __aligned(128);
+	unsigned long generation[HOLES];
+	struct op ops[SMP_CPUS];
+	struct file passing;
+	struct member members[NR_MEMBERS];
+} *game;
+
+#define for_each_member(m)	\
+	for ((m) = game->members; (m) < game->members + NR_MEMBERS; (m)++)
+
+static void game_create(struct file f)
+{
+	game = shared_memory(sizeof(*game));
+	game->f = f;
+	game->nr = f.nr;
+	game->stride = 1;
+	access_init();
+	on_cpu(0);
+}
+
+static void member_run(struct member *m)
+{
+	unsigned int turns = 0;
+
+	on_cpu(1 + m->number);
+	m->run(m);
+	/* An exit lets go of pages, which would refuse what others convert. */
+	store_release(&m->ended, true);
+	while (!load_acquire(&game->over))
+		relax(&turns);
+}
+
+static void *member_thread(void *m)
+{
+	member_run(m);
+	return NULL;
+}
+
+static struct member *member_init(unsigned int number,
+				  void (*run)(struct member *m))
+{
+	struct member *m = &game->members[number];
+
+	m->number = number;
+	m->seed = SEED + number;
+	m->run = run;
+	return m;
+}
+
+static void start_thread(unsigned int number, void (*run)(struct member *m))
+{
+	struct member *m = member_init(number, run);
+
+	EXPECT_EQ(pthread_create(&m->thread, NULL, member_thread, m), 0);
+}
+
+static void start_process(unsigned int number, void (*run)(struct member *m))
+{
+	struct member *m = member_init(number, run);
+
+	pid_t pid = child();
+
+	if (!pid) {
+		member_run(m);
+		_exit(0);
+	}
+	/* Not by both: it is shared memory. */
+	m->pid = pid;
+}
+
+static bool stopped(void)
+{
+	return load_acquire(&game->stop);
+}
+
+static void wait_ended(void)
+{
+	struct member *m;
+	unsigned int turns;
+
+	for_each_member(m)
+		for (turns = 0; m->run && !load_acquire(&m->ended);)
+			relax(&turns);
+}
+
+static void stop_members(void)
+{
+	struct member *m;
+
+	store_release(&game->stop, true);
+	wait_ended();
+	store_release(&game->over, true);
+	for_each_member(m) {
+		if (m->pid)
+			EXPECT_EXIT(m->pid);
+		else if (m->run)
+			EXPECT_EQ(pthread_join(m->thread, NULL), 0);
+	}
+}
+
+static void reached(struct member *m, enum step what, unsigned long value)
+{
+	store_release(&m->at[what], value);
+}
+
+static void wait_member(struct member *m, enum step what, unsigned long value)
+{
+	unsigned int turns = 0;
+
+	while (m->run && load_acquire(&m->at[what]) != value)
+		relax(&turns);
+}
+
+/* Until every member has got to @value. */
+static void wait_members(enum step what, unsigned long value)
+{
+	struct member *m;
+
+	for_each_member(m)
+		wait_member(m, what, value);
+}
+
+static unsigned long total(enum event event)
+{
+	unsigned long n = 0;
+	struct member *m;
+
+	for_each_member(m)
+		n += READ_ONCE(m->count[event]);
+	return n;
+}
+
+static unsigned long member_random(struct member *m)
+{
+	/* The low bits of the generator are its worst. */
+	return gu_random(&m->seed) >> 16;
+}
+
+/* Of two things that did not overlap, the later one has the larger number. */
+static unsigned long next_ticket(void)
+{
+	return __atomic_fetch_add(&game->ticket, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Each member has a word of its own in every page; word 0 is the test's. */
+static __u64 *word_of(const struct member *m, unsigned long index)
+{
+	return (__u64 *)page(&game->f, index) + 1 + m->number;
+}
+
+/* --- G4: eras --------------------------------------------------------------- */
+
+enum { ERA_SHARED, ERA_PRIVATE, ERA_STEP };
+
+/* Accesses in ERA_PRIVATE before a member parks. */
+#define TRIES		4
+
+static unsigned long page_in_play(unsigned long n)
+{
+	return game->base + n * game->stride;
+}
+
+/* Number of a page in play; in ERA_PRIVATE, rather one that is private. */
+static unsigned long pick_page(struct member *m, unsigned long era)
+{
+	unsigned long random = member_random(m);
+
+	if (era % ERA_STEP == ERA_PRIVATE && game->stride == 1 && (random & 1))
+		return game->first - game->base +
+		       (random >> 1) % (game->last - game->first + 1);
+	return (random >> 1) % game->nr;
+}
+
+/* An access to page @index by who had read @era before: was that right? */
+static void judge(struct member *m, unsigned long era, unsigned long index,
+		  bool ok)
+{
+	bool private = era % ERA_STEP == ERA_PRIVATE &&
+		       index >= game->first && index <= game->last;
+
+	if (private) {
+		if (ok)
+			fail(__LINE__, "member %u got at page %lu after it was private",
+			     m->number, index);
+		m->count[EVENT_REFUSED]++;
+	} else if (ok) {
+		m->count[EVENT_ACCESS]++;
+		reached(m, STEP_LANDED, era);
+	} else if (era % ERA_STEP == ERA_PRIVATE) {
+		fail(__LINE__, "page %lu, which was not converted, refuses",
+		     index);
+	} else {
+		m->count[EVENT_RACE]++;
+	}
+}
+
+static void touch_by_store(struct member *m, unsigned long era)
+{
+	unsigned long n = pick_page(m, era), index = page_in_play(n);
+	bool ok = try_store(word_of(m, index), era);
+
+	judge(m, era, index, ok);
+	if (ok && n < HOLES)
+		m->stored[n] = era;
+}
+
+/*
+ * Runs @touch all the time in one kind of era, and a few times in the other.
+ * Where the host has fewer CPUs than this, the converter would not get far if
+ * all members always ran: only one of them does.
+ */
+static void play_eras(struct member *m,
+		      void (*touch)(struct member *m, unsigned long era))
+{
+	unsigned long private = 0;
+	unsigned int tries = 0, turns = 0, burst = 0;
+
+	while (!stopped()) {
+		unsigned long era = load_acquire(&game->era);
+
+		if (!era) {
+			relax(&turns);
+		} else if (era % ERA_STEP == ERA_SHARED) {
+			touch(m, era);
+			if (m->number && !(++burst % 64))
+				usleep(20);
+		} else if (era != private) {
+			private = era;
+			tries = 0;
+		} else if (tries++ < TRIES) {
+			touch(m, era);
+			turns = 0;
+		} else {
+			reached(m, STEP_PARKED, era);
+			relax(&turns);
+		}
+	}
+}
+
+static void store_at_full_speed(struct member *m)
+{
+	play_eras(m, touch_by_store);
+}
+
+/*
+ * In pages that are shared again there is no store of ERA_PRIVATE, and of those
+ * of ERA_SHARED none is missing.
+ */
+static void look_for_stores(unsigned long era)
+{
+	unsigned long n, index;
+	struct member *m;
+	__u64 value;
+
+	for (n = 0; n < game->nr; n++) {
+		index = page_in_play(n);
+		if (index < game->first || index > game->last)
+			continue;
+		for_each_member(m) {
+			value = *word_of(m, index);
+			/* Older ones are from when it was not converted. */
+			if (value > era)
+				fail(__LINE__, "page %lu has a store of era %llu",
+				     index, value);
+			if (n < HOLES && m->stored[n] == era && value != era)
+				fail(__LINE__, "page %lu has lost a store of member %u",
+				     index, m->number);
+		}
+	}
+}
+
+enum {
+	PLAY_PART = 1,		/* convert a random part of the pages */
+	PLAY_NEW = 2,		/* in each round a page each in new blocks */
+	PLAY_PASSING = 4,	/* references that pass may refuse */
+};
+
+/* Makes the pages private; how often that was refused. */
+static unsigned long play_private(unsigned int flags)
+{
+	unsigned long refusals;
+
+	for (refusals = 0; ; refusals++) {
+		int ret = to_private(&game->f, game->first,
+				     game->last - game->first + 1);
+
+		if (!ret)
+			return refusals;
+		EXPECT_EQ(ret, flags & PLAY_PASSING ? -EAGAIN : 0);
+		EXPECT(refusals < 10000);
+		usleep(20);
+	}
+}
+
+#define ROUNDS		100
+
+/* The converter's side; ends the members. */
+static void play_conversions(unsigned int flags)
+{
+	unsigned long era = ERA_STEP, rounds = 0, refusals = 0;
+	struct timer timer = timer_start();
+	__u64 seed = SEED;
+
+	for (; timer_goes(&timer, rounds, ROUNDS); rounds++, era += ERA_STEP) {
+		__u64 random = gu_random(&seed) >> 16;
+
+		if (flags & PLAY_NEW) {
+			game->nr = 8;
+			game->stride = BLOCK;
+			game->base = (rounds * game->nr + 1) * BLOCK +
+				     random % BLOCK;
+			if (game->base + game->nr * BLOCK > game->f.nr)
+				break;
+		}
+		game->first = game->base;
+		game->last = page_in_play(game->nr - 1);
+		if (flags & PLAY_PART) {
+			game->first += random % game->nr;
+			game->last = game->first + (random >> 20) %
+				     (game->last - game->first + 1);
+		}
+
+		store_release(&game->era, era + ERA_SHARED);
+		/*
+		 * Whoever has a translation now is to lose it, and whoever is
+		 * about to get the first one of a page is not to get it.
+		 */
+		if (flags & PLAY_NEW)
+			wait_member(&game->members[random % 2], STEP_LANDED,
+				    era + ERA_SHARED);
+		else
+			wait_members(STEP_LANDED, era + ERA_SHARED);
+		delay((random >> 40) % 100);
+		refusals += play_private(flags);
+		store_release(&game->era, era + ERA_PRIVATE);
+		wait_members(STEP_PARKED, era + ERA_PRIVATE);
+		EXPECT_EQ(to_shared(&game->f, game->first,
+				    game->last - game->first + 1), 0);
+		look_for_stores(era);
+	}
+	stop_members();
+	NOTE("%lu rounds, %lu accesses, %lu refused meanwhile, %lu after, %lu conversions refused",
+	     rounds, total(EVENT_ACCESS), total(EVENT_RACE),
+	     total(EVENT_REFUSED), refusals);
+	EXPECT(rounds >= ROUNDS);
+	EXPECT(total(EVENT_RACE) >= ROUNDS / 10);
+	EXPECT(total(EVENT_REFUSED) >= rounds);
+}
+
+static struct file one_page(void)
+{
+	return file_create(1, SHARED_FILE);
+}
+
+static void a_store_of_another_cpu_ends_with_the_conversion(void)
+{
+	game_create(one_page());
+	start_thread(0, store_at_full_speed);
+	/* Two CPUs only, so that each has one of the host's. */
+	play_conversions(0);
+}
+
+static void stores_of_threads_on_all_cpus_end_with_the_conversion(void)
+{
+	unsigned int n;
+
+	game_create(one_page());
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_thread(n, store_at_full_speed);
+	play_conversions(0);
+}
+
+static void stores_of_processes_on_all_cpus_end_with_the_conversion(void)
+{
+	unsigned int n;
+
+	game_create(one_page());
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_process(n, store_at_full_speed);
+	play_conversions(0);
+}
+
+/* What a member may only read it has mapped at an address of its own. */
+static __thread const char *read_only_map;
+
+static void touch_by_load(struct member *m, unsigned long era)
+{
+	unsigned long index = page_in_play(pick_page(m, era));
+	__u64 value = 0;
+
+	judge(m, era, index,
+	      try_load(read_only_map + gu_bytes(index), &value));
+	/* The test's word: nobody stores to it. */
+	EXPECT_EQ(value, 0);
+}
+
+static void load_at_full_speed(struct member *m)
+{
+	read_only_map = mmap(NULL, gu_bytes(game->f.nr), PROT_READ, MAP_SHARED,
+			     game->f.fd, 0);
+	EXPECT(read_only_map != MAP_FAILED);
+	play_eras(m, touch_by_load);
+}
+
+static void loads_through_read_only_mappings_end_with_the_conversion(void)
+{
+	game_create(one_page());
+	start_process(0, load_at_full_speed);
+	start_thread(1, load_at_full_speed);
+	start_thread(2, load_at_full_speed);
+	play_conversions(0);
+}
+
+static void a_part_of_a_file_converts_and_nothing_else(void)
+{
+	game_create(file_create(BLOCK + 100, SHARED_FILE));
+	/* Across the border of two blocks. */
+	game->base = BLOCK - 60;
+	game->nr = 120;
+	start_process(0, store_at_full_speed);
+	start_thread(1, store_at_full_speed);
+	start_thread(2, load_at_full_speed);
+	play_conversions(PLAY_PART);
+}
+
+/* A few accesses by a process that is as new as its copy of the mapping. */
+static void touch_by_child(struct member *m, unsigned long era)
+{
+	pid_t pid = child();
+	unsigned int i;
+
+	if (pid) {
+		EXPECT_EXIT(pid);
+		return;
+	}
+	for (i = 0; i < TRIES; i++) {
+		touch_by_store(m, era);
+		era = load_acquire(&game->era);
+	}
+	_exit(0);
+}
+
+static void fork_at_full_speed(struct member *m)
+{
+	play_eras(m, touch_by_child);
+}
+
+static void a_mapping_inherited_meanwhile_obeys(void)
+{
+	game_create(file_create(8, SHARED_FILE));
+	start_process(0, fork_at_full_speed);
+	start_process(1, fork_at_full_speed);
+	start_process(2, store_at_full_speed);
+	play_conversions(PLAY_PASSING);
+}
+
+/* Allocates what others fault in and the test converts. */
+static void touch_by_fallocate(struct member *m, unsigned long era)
+{
+	unsigned long index = page_in_play(pick_page(m, era));
+
+	EXPECT(!fallocate(game->f.fd, FALLOC_FL_KEEP_SIZE, gu_bytes(index),
+			  gu_bytes(1)));
+	m->count[EVENT_CHECK]++;
+}
+
+static void allocate_at_full_speed(struct member *m)
+{
+	play_eras(m, touch_by_fallocate);
+}
+
+/*
+ * The first folio of a block comes with a table for all of it: in every round
+ * there is a race for a table that nobody has yet.
+ */
+static void a_page_born_while_its_block_converts_obeys(void)
+{
+	game_create(file_create(16384 * BLOCK, SHARED_FILE));
+	start_process(0, store_at_full_speed);
+	start_thread(1, store_at_full_speed);
+	start_thread(2, allocate_at_full_speed);
+	play_conversions(PLAY_NEW);
+}
+
+#define NEW_BLOCKS	32UL
+
+/* When a member touched the page of a block. */
+struct touch {
+	unsigned long begin, end;
+};
+
+static struct touch (*touches)[NEW_BLOCKS];	/* by member */
+
+static unsigned long new_page(unsigned long round, unsigned long block)
+{
+	return ((round - 1) * NEW_BLOCKS + block) * BLOCK;
+}
+
+/* All in the same order: who is ahead has more to do, so they stay together. */
+static void touch_new_blocks(struct member *m)
+{
+	unsigned long round = 0, i;
+	unsigned int turns = 0;
+
+	while (!stopped()) {
+		if (load_acquire(&game->round) == round) {
+			relax(&turns);
+			continue;
+		}
+		turns = 0;
+		round++;
+		for (i = 0; i < NEW_BLOCKS; i++) {
+			struct touch *t = &touches[m->number][i];
+
+			t->begin = next_ticket();
+			EXPECT(try_store(word_of(m, new_page(round, i)), round));
+			t->end = next_ticket();
+		}
+		reached(m, STEP_DONE, round);
+	}
+}
+
+/* Where two bring a page, or the table for its block, one of them wins. */
+static void several_cpus_bring_a_page_only_once(void)
+{
+	const unsigned long rounds = 16384 / NEW_BLOCKS;
+	struct timer timer = timer_start();
+	unsigned long round = 0, met = 0, i;
+	struct member *m;
+
+	touches = shared_memory(NR_MEMBERS * sizeof(*touches));
+	game_create(file_create(rounds * NEW_BLOCKS * BLOCK, SHARED_FILE));
+	start_process(0, touch_new_blocks);
+	start_thread(1, touch_new_blocks);
+	start_thread(2, touch_new_blocks);
+	while (timer_goes(&timer, met, ROUNDS) && round < rounds) {
+		store_release(&game->round, ++round);
+		wait_members(STEP_DONE, round);
+		for (i = 0; i < NEW_BLOCKS; i++) {
+			for_each_member(m)
+				if (*word_of(m, new_page(round, i)) != round)
+					fail(__LINE__, "page %lu has lost the store of member %u",
+					     new_page(round, i), m->number);
+			met += touches[0][i].begin < touches[1][i].end &&
+			       touches[1][i].begin < touches[0][i].end;
+			met += touches[1][i].begin < touches[2][i].end &&
+			       touches[2][i].begin < touches[1][i].end;
+		}
+	}
+	stop_members();
+	NOTE("%lu new blocks, touched by two at once %lu times",
+	     round * NEW_BLOCKS, met);
+	EXPECT(met >= ROUNDS);
+}
+
+/* --- references that nobody should have ------------------------------------- */
+
+#define TOUCHED		48UL
+
+/* Each touches every third page, for the first time. */
+static void touch_first(struct member *m)
+{
+	unsigned long round = 0, i;
+	unsigned int turns = 0;
+
+	while (!stopped()) {
+		if (load_acquire(&game->round) == round) {
+			relax(&turns);
+			continue;
+		}
+		turns = 0;
+		round++;
+		for (i = m->number; i < TOUCHED; i += NR_MEMBERS) {
+			if (try_store(word_of(m, i), round))
+				m->count[EVENT_ACCESS]++;
+			else
+				m->count[EVENT_RACE]++;
+		}
+		reached(m, STEP_DONE, round);
+	}
+}
+
+/* Where the pages are first touched, they pass through that CPU's lru batch. */
+static void a_page_first_touched_on_one_cpu_converts_from_another(void)
+{
+	struct timer timer = timer_start();
+	unsigned long round = 0, i;
+	__u64 seed = SEED;
+	unsigned int n;
+
+	game_create(file_create(TOUCHED, SHARED_FILE));
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_thread(n, touch_first);
+	while (timer_goes(&timer, round, ROUNDS)) {
+		on_cpu(round % SMP_CPUS);
+		store_release(&game->round, ++round);
+		/* When all is quiet, or in the middle of it. */
+		if (round % 2)
+			wait_members(STEP_DONE, round);
+		else
+			usleep((gu_random(&seed) >> 16) % 500);
+		EXPECT_EQ(to_private(&game->f, 0, TOUCHED), 0);
+		wait_members(STEP_DONE, round);
+		EXPECT_EQ(to_shared(&game->f, 0, TOUCHED), 0);
+		for (i = 0; i < TOUCHED; i++) {
+			__u64 value = *word_of(&game->members[i % NR_MEMBERS],
+					       i);
+
+			EXPECT(value == round || (!value && !(round % 2)));
+		}
+		EXPECT_EQ(gu_punch(game->f.fd, 0, TOUCHED), 0);
+	}
+	stop_members();
+	NOTE("%lu rounds, %lu first touches, %lu refused", round,
+	     total(EVENT_ACCESS), total(EVENT_RACE));
+	EXPECT(round >= ROUNDS);
+	EXPECT(total(EVENT_ACCESS) >= round / 2 * TOUCHED);
+	EXPECT(total(EVENT_RACE) > 0);
+}
+
+static void touch_all_the_time(struct member *m)
+{
+	while (!stopped()) {
+		unsigned long index = member_random(m) % game->f.nr;
+		__u64 value;
+		bool ok;
+
+		if (m->number)
+			ok = try_store(word_of(m, index), index);
+		else
+			ok = try_load(word_of(m, index), &value);
+		m->count[ok ? EVENT_ACCESS : EVENT_REFUSED]++;
+	}
+}
+
+static void faults_on_three_cpus_never_refuse_the_fourth(void)
+{
+	unsigned long conversions = 0, holes = 0, nr;
+	struct timer timer = timer_start();
+	__u64 seed = SEED;
+
+	game_create(file_filled(2 * BLOCK));
+	nr = game->f.nr;
+	start_process(0, touch_all_the_time);
+	start_thread(1, touch_all_the_time);
+	start_thread(2, touch_all_the_time);
+	while (timer_goes(&timer, conversions, ROUNDS)) {
+		__u64 random = gu_random(&seed) >> 16;
+		unsigned long first = random % (nr - 1);
+		unsigned long pages = 1 + (random >> 20) % (nr - first);
+
+		EXPECT_EQ(to_private(&game->f, first, pages), 0);
+		/* Now and then, first faults. */
+		if (!((random >> 40) % 8)) {
+			EXPECT_EQ(gu_punch(game->f.fd, first, pages), 0);
+			holes++;
+		}
+		EXPECT_EQ(to_shared(&game->f, first, pages), 0);
+		conversions += 2;
+		delay((random >> 40) % 400);
+	}
+	stop_members();
+	NOTE("%lu conversions, %lu holes, %lu accesses, %lu refused",
+	     conversions, holes, total(EVENT_ACCESS), total(EVENT_REFUSED));
+	EXPECT(conversions >= ROUNDS);
+	EXPECT(total(EVENT_ACCESS) >= conversions);
+	EXPECT(total(EVENT_REFUSED) > 0);
+}
+
+/* --- holes ------------------------------------------------------------------ */
+
+/* What the test stores after it has punched: which page, which hole. */
+#define HOLE_WORD(index, generation)	((generation) << 8 | (index))
+
+/*
+ * Loads must find nothing from before the latest hole that has been announced.
+ * Stores say which hole they came after; the test looks for them.
+ */
+static void use_holes(struct member *m)
+{
+	while (!stopped()) {
+		unsigned long index = member_random(m) % HOLES;
+		unsigned long low = load_acquire(&game->generation[index]);
+		__u64 value;
+
+		if (!try_load(page(&game->f, index), &value)) {
+			m->count[EVENT_REFUSED]++;
+		} else if (!value) {
+			m->count[EVENT_ZERO]++;
+		} else {
+			m->count[EVENT_ACCESS]++;
+			if (value % 256 != index || value / 256 < low)
+				fail(__LINE__, "page %lu has %llu of page %llu after hole %lu",
+				     index, value / 256, value % 256, low);
+		}
+		if (try_store(word_of(m, index), low))
+			store_release(&m->stored[index], low);
+	}
+}
+
+/* A store that began after the latest hole came back must be in the page. */
+static void look_for_lost_stores(unsigned long index)
+{
+	struct member *m;
+	__u64 value;
+
+	for_each_member(m) {
+		if (!game->generation[index] ||
+		    load_acquire(&m->stored[index]) != game->generation[index] ||
+		    !try_load(word_of(m, index), &value))
+			continue;
+		m->count[EVENT_CHECK]++;
+		if (value != game->generation[index])
+			fail(__LINE__, "page %lu has lost a store of member %u",
+			     index, m->number);
+	}
+}
+
+static void punch_all_the_time(bool converted)
+{
+	unsigned long generation = 0, rounds = 0, i;
+	struct timer timer = timer_start();
+	__u64 seed = SEED;
+
+	for (; timer_goes(&timer, rounds, ROUNDS); rounds++) {
+		__u64 random = gu_random(&seed) >> 16;
+		unsigned long first = random % HOLES;
+		unsigned long nr = 1 + (random >> 8) % 4;
+
+		if (nr > HOLES - first)
+			nr = HOLES - first;
+		for (i = first; i < first + nr; i++)
+			look_for_lost_stores(i);
+		EXPECT_EQ(gu_punch(game->f.fd, first, nr), 0);
+		for (i = first; i < first + nr; i++) {
+			bool ok = try_store(page(&game->f, i),
+					    HOLE_WORD(i, ++generation));
+
+			EXPECT(ok || converted);
+			store_release(&game->generation[i], generation);
+		}
+	}
+	stop_members();
+	NOTE("%lu holes, %lu loads, %lu zeroes, %lu refused, %lu stores found, %lu conversions",
+	     rounds, total(EVENT_ACCESS), total(EVENT_ZERO),
+	     total(EVENT_REFUSED), total(EVENT_CHECK),
+	     total(EVENT_CONVERSION));
+	EXPECT(rounds >= ROUNDS);
+	EXPECT(total(EVENT_ACCESS) >= rounds);
+	EXPECT(total(EVENT_ZERO) > 0);
+	EXPECT(total(EVENT_CHECK) > 0);
+	EXPECT(!converted == !total(EVENT_REFUSED));
+	EXPECT(!converted || total(EVENT_CONVERSION) >= ROUNDS);
+}
+
+static void what_was_punched_is_never_seen_again(void)
+{
+	game_create(file_create(HOLES, SHARED_FILE));
+	start_process(0, use_holes);
+	start_thread(1, use_holes);
+	start_thread(2, use_holes);
+	punch_all_the_time(false);
+}
+
+static void convert_all_the_time(struct member *m)
+{
+	while (!stopped()) {
+		unsigned long random = member_random(m);
+		unsigned long first = random % HOLES;
+		unsigned long nr = 1 + (random >> 8) % (HOLES - first);
+
+		EXPECT_EQ(to_private(&game->f, first, nr), 0);
+		EXPECT_EQ(to_shared(&game->f, first, nr), 0);
+		m->count[EVENT_CONVERSION] += 2;
+		delay((random >> 20) % 200);
+	}
+}
+
+static void what_was_punched_while_it_converts_is_never_seen_again(void)
+{
+	game_create(file_create(HOLES, SHARED_FILE));
+	start_process(0, use_holes);
+	start_thread(1, use_holes);
+	start_thread(2, convert_all_the_time);
+	punch_all_the_time(true);
+}
+
+/* --- several converters ----------------------------------------------------- */
+
+/* Large enough pieces for conversions to take a while. */
+#define PIECE		16UL
+#define WORLD_FIRST	(BLOCK - WORLD * PIECE / 2)
+
+static void do_op(struct op *op)
+{
+	op->begin = next_ticket();
+	op->ret = gu_convert(game->f.fd, WORLD_FIRST + op->first * PIECE,
+			     op->nr * PIECE,
+			     op->private ? GU_PRIVATE : GU_SHARED, NULL);
+	op->end = next_ticket();
+}
+
+static void do_ops(struct member *m)
+{
+	unsigned long round = 0;
+	unsigned int turns = 0;
+
+	while (!stopped()) {
+		if (load_acquire(&game->round) == round) {
+			relax(&turns);
+			continue;
+		}
+		turns = 0;
+		round++;
+		do_op(&game->ops[1 + m->number]);
+		reached(m, STEP_DONE, round);
+	}
+}
+
+static __u32 piece_mask(unsigned long first, unsigned long nr)
+{
+	return ((1ULL << nr) - 1) << first;
+}
+
+/*
+ * Whether the ops that are not in @done explain, in some order that does not
+ * contradict when they ran, what they returned and the states @to.
+ */
+static bool explain(unsigned int done, __u32 state, __u32 held, __u32 to)
+{
+	unsigned int i, j;
+
+	if (done == (1 << SMP_CPUS) - 1)
+		return state == to;
+	for (i = 0; i < SMP_CPUS; i++) {
+		const struct op *op = &game->ops[i];
+		__u32 mask = piece_mask(op->first, op->nr);
+		__u32 change = op->private ? mask & ~state : mask & state;
+
+		if (done & 1 << i ||
+		    op->ret != (change & held ? -EBUSY : 0))
+			continue;
+		/* Somebody else's must come first. */
+		for (j = 0; j < SMP_CPUS; j++)
+			if (!(done & 1 << j) && game->ops[j].end < op->begin)
+				break;
+		if (j == SMP_CPUS &&
+		    explain(done | 1 << i, change & held ? state :
+			    state ^ change, held, to))
+			return true;
+	}
+	return false;
+}
+
+static __u32 world_states(void)
+{
+	bool private[WORLD_FIRST + WORLD * PIECE];
+	const bool *piece = private + WORLD_FIRST;
+	__u32 state = 0;
+	unsigned int i;
+
+	EXPECT_EQ(gu_states(game->f.fd, game->f.nr, private), 0);
+	for (i = 0; i < WORLD; i++, piece += PIECE) {
+		EXPECT(!memchr(piece, !piece[0], PIECE));
+		state |= (__u32)piece[0] << i;
+	}
+	return state;
+}
+
+/* How many pairs of conversions with pages in common met. */
+static unsigned int ops_that_meet(void)
+{
+	unsigned int i, j, nr = 0;
+
+	for (i = 0; i < SMP_CPUS; i++) {
+		for (j = 0; j < i; j++) {
+			const struct op *a = &game->ops[i], *b = &game->ops[j];
+
+			nr += a->begin < b->end && b->begin < a->end &&
+			      (piece_mask(a->first, a->nr) &
+			       piece_mask(b->first, b->nr));
+		}
+	}
+	return nr;
+}
+
+static void concurrent_conversions_are_as_if_in_some_order(void)
+{
+	unsigned long round = 0, met = 0, refused = 0;
+	struct timer timer = timer_start();
+	__u64 seed = SEED;
+	__u32 state = 0;
+	unsigned int n;
+
+	game_create(file_filled(WORLD_FIRST + WORLD * PIECE));
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_thread(n, do_ops);
+	while (timer_goes(&timer, met, ROUNDS)) {
+		__u64 random = gu_random(&seed) >> 16;
+		unsigned long first = random % WORLD;
+		unsigned long nr = 1 + (random >> 8) % 3;
+		__u32 held = 0, to;
+		int hold = -1;
+
+		/* Every second time, somebody refuses. */
+		if (random >> 16 & 1) {
+			if (nr > WORLD - first)
+				nr = WORLD - first;
+			held = piece_mask(first, nr);
+			hold = gu_hold(game->f.fd, WORLD_FIRST + first * PIECE,
+				       nr * PIECE, "smptest");
+			EXPECT(hold >= 0);
+		}
+		for (n = 0; n < SMP_CPUS; n++) {
+			struct op *op = &game->ops[n];
+
+			random = gu_random(&seed) >> 16;
+			op->first = random % WORLD;
+			op->nr = 1 + (random >> 8) % (WORLD - op->first);
+			op->private = random >> 16 & 1;
+		}
+		store_release(&game->round, ++round);
+		do_op(&game->ops[0]);
+		wait_members(STEP_DONE, round);
+
+		to = world_states();
+		if (!explain(0, state, held, to))
+			fail(__LINE__, "from %08x with %08x held to %08x: %d %d %d %d in round %lu",
+			     state, held, to, game->ops[0].ret,
+			     game->ops[1].ret, game->ops[2].ret,
+			     game->ops[3].ret, round);
+		state = to;
+		met += ops_that_meet();
+		for (n = 0; n < SMP_CPUS; n++)
+			refused += !!game->ops[n].ret;
+		if (hold >= 0)
+			close(hold);
+	}
+	stop_members();
+	NOTE("%lu rounds, %lu pairs met, %lu refused", round, met, refused);
+	EXPECT(met >= ROUNDS);
+	EXPECT(refused > 0);
+	EXPECT_EQ(to_shared(&game->f, 0, game->f.nr), 0);
+	EXPECT_SEEN(&game->f, 0, game->f.nr, OWN);
+}
+
+#define LARGE		(16 * BLOCK)
+#define SMALL		4UL
+
+/* Pages of its own behind those of the large conversion. */
+static void convert_few(struct member *m)
+{
+	unsigned long first = LARGE + m->number * SMALL;
+
+	while (!stopped()) {
+		EXPECT_EQ(to_private(&game->f, first, SMALL), 0);
+		EXPECT_EQ(to_shared(&game->f, first, SMALL), 0);
+		WRITE_ONCE(m->count[EVENT_CONVERSION],
+			   m->count[EVENT_CONVERSION] + 2);
+	}
+}
+
+static void disjoint_conversions_run_at_the_same_time(void)
+{
+	unsigned long rounds = 0, parallel = 0;
+	struct timer timer = timer_start();
+	unsigned int n;
+
+	game_create(file_create(LARGE + NR_MEMBERS * SMALL, SHARED_FILE));
+	EXPECT(!fallocate(game->f.fd, FALLOC_FL_KEEP_SIZE, 0,
+			  gu_bytes(game->f.nr)));
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_thread(n, convert_few);
+	for (; timer_goes(&timer, parallel, ROUNDS / 10); rounds++) {
+		unsigned long before = total(EVENT_CONVERSION);
+
+		EXPECT_EQ(to_private(&game->f, 0, LARGE), 0);
+		/* More than could have got in before it took its turn. */
+		parallel += total(EVENT_CONVERSION) - before > 4 * NR_MEMBERS;
+		EXPECT_EQ(to_shared(&game->f, 0, LARGE), 0);
+	}
+	stop_members();
+	NOTE("%lu large conversions, %lu with many small ones inside, %lu small ones",
+	     rounds, parallel, total(EVENT_CONVERSION));
+	EXPECT(parallel >= ROUNDS / 10);
+}
+
+#define OWNED		(2 * BLOCK)
+#define STRIPE		4UL
+
+/*
+ * Each member owns every third stripe of pages, so that all have a part in
+ * every word of the map, and nobody ever refuses anybody.
+ */
+struct owner {
+	bool private[OWNED];
+	__u64 value[OWNED];
+};
+
+static struct owner *owners;
+
+static void owner_check_states(const struct member *m, unsigned long first)
+{
+	const struct owner *o = &owners[m->number];
+	struct guest_memfd_run runs[STRIPE];
+	struct guest_memfd_get_runs arg = {
+		.offset = gu_bytes(first), .size = gu_bytes(STRIPE),
+		.runs = (uintptr_t)runs, .nr = STRIPE,
+	};
+	unsigned int i;
+
+	EXPECT_EQ(gu_ioctl(game->f.fd, GUEST_MEMFD_GET_RUNS, &arg), 0);
+	EXPECT_EQ(arg.size, 0);
+	for (i = 0; i < arg.nr; i++) {
+		unsigned long at = runs[i].offset >> GU_PAGE_SHIFT;
+		unsigned long nr = runs[i].size >> GU_PAGE_SHIFT;
+
+		for (; nr; nr--, at++)
+			if (o->private[at] != !!runs[i].attributes)
+				fail(__LINE__, "page %lu of member %u is not as it was made",
+				     at, m->number);
+	}
+}
+
+static void owner_check_page(struct member *m, unsigned long index)
+{
+	struct owner *o = &owners[m->number];
+	__u64 *addr = (__u64 *)page(&game->f, index) + index % GU_PAGE_WORDS;
+	__u64 value;
+	bool ok = try_load(addr, &value);
+
+	m->count[EVENT_CHECK]++;
+	EXPECT_EQ(ok, !o->private[index]);
+	if (!ok)
+		return;
+	if (value != o->value[index])
+		fail(__LINE__, "page %lu of member %u has %llx, not %llx",
+		     index, m->number, value, o->value[index]);
+	o->value[index] = member_random(m);
+	EXPECT(try_store(addr, o->value[index]));
+}
+
+static void own_pages(struct member *m)
+{
+	struct owner *o = &owners[m->number];
+
+	while (!stopped()) {
+		unsigned long random = member_random(m);
+		unsigned long stripe = (random % (OWNED / STRIPE / NR_MEMBERS) *
+					NR_MEMBERS + m->number) * STRIPE;
+		unsigned long index = stripe + (random >> 10) % STRIPE;
+		unsigned long nr = 1 + (random >> 12) %
+				   (stripe + STRIPE - index);
+		bool private = random >> 14 & 1;
+
+		switch ((random >> 16) % 8) {
+		case 0 ... 3:
+			EXPECT_EQ(gu_convert(game->f.fd, index, nr,
+					     private ? GU_PRIVATE : GU_SHARED,
+					     NULL), 0);
+			memset(o->private + index, private, nr);
+			owner_check_states(m, stripe);
+			m->count[EVENT_CONVERSION]++;
+			break;
+		case 4:
+			EXPECT_EQ(gu_punch(game->f.fd, index, nr), 0);
+			memset(o->value + index, 0, nr * sizeof(*o->value));
+			break;
+		default:
+			owner_check_page(m, index);
+			break;
+		}
+	}
+}
+
+static void owners_check_all(void)
+{
+	unsigned long index;
+
+	for (index = 0; index < OWNED / STRIPE / NR_MEMBERS * NR_MEMBERS *
+			STRIPE; index++)
+		owner_check_page(&game->members[index / STRIPE % NR_MEMBERS],
+				 index);
+}
+
+static void pages_are_what_their_owners_made_of_them(void)
+{
+	struct timer timer = timer_start();
+	unsigned int turns = 0, n;
+
+	owners = shared_memory(NR_MEMBERS * sizeof(*owners));
+	game_create(file_create(OWNED, SHARED_FILE));
+	start_process(0, own_pages);
+	start_process(1, own_pages);
+	start_thread(2, own_pages);
+	while (timer_goes(&timer, total(EVENT_CONVERSION), ROUNDS))
+		relax(&turns);
+	stop_members();
+	NOTE("seed %#llx, %lu conversions, %lu checks", SEED,
+	     total(EVENT_CONVERSION), total(EVENT_CHECK));
+	EXPECT(total(EVENT_CONVERSION) >= ROUNDS);
+	EXPECT(total(EVENT_CHECK) >= ROUNDS);
+	owners_check_all();
+	EXPECT_EQ(to_shared(&game->f, 0, OWNED), 0);
+	for (n = 0; n < NR_MEMBERS; n++)
+		memset(owners[n].private, false, OWNED);
+	owners_check_all();
+}
+
+/* --- neighbours ------------------------------------------------------------- */
+
+#define CALM		500UL	/* pages that nobody converts */
+
+/* Faults on pages that are shared all the time; those before are converted. */
+static void fault_in_peace(struct member *m)
+{
+	unsigned long index;
+	char *map = NULL;
+	__u64 value;
+
+	while (!stopped()) {
+		/* In place of the old one, so that each page faults again. */
+		map = mmap(map, gu_bytes(CALM), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | (map ? MAP_FIXED : 0), game->f.fd,
+			   gu_bytes(BLOCK - CALM));
+		EXPECT(map != MAP_FAILED);
+		for (index = 0; index < CALM; index++) {
+			if (!try_load(map + gu_bytes(index), &value))
+				fail(__LINE__, "page %lu, which nobody converts, refuses",
+				     BLOCK - CALM + index);
+			EXPECT_EQ(value, gu_word(BLOCK - CALM + index, 0));
+		}
+		m->count[EVENT_ACCESS] += CALM;
+	}
+}
+
+/*
+ * The pages that are converted share a block with them, whose leaf comes and
+ * goes; in between, it is the leaf of a file in which all other pages are
+ * private.
+ */
+static void a_page_that_is_not_converted_does_not_notice(void)
+{
+	struct timer timer = timer_start();
+	unsigned long conversions = 0;
+	struct file other;
+	unsigned int n;
+
+	game_create(file_filled(BLOCK));
+	other = file_create(BLOCK, 0);
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_process(n, fault_in_peace);
+	for (; timer_goes(&timer, conversions, ROUNDS); conversions += 4) {
+		EXPECT_EQ(to_private(&game->f, 0, 1), 0);
+		EXPECT_EQ(to_shared(&game->f, 0, 1), 0);
+		EXPECT_EQ(to_shared(&other, 0, 1), 0);
+		EXPECT_EQ(to_private(&other, 0, 1), 0);
+	}
+	stop_members();
+	NOTE("%lu conversions, %lu faults", conversions, total(EVENT_ACCESS));
+	EXPECT(conversions >= ROUNDS);
+	EXPECT(total(EVENT_ACCESS) >= CALM);
+}
+
+/* --- life and death --------------------------------------------------------- */
+
+/* Uses a file until it is gone from under it. */
+static void use_passing_file(struct member *m)
+{
+	const struct file *f = &game->passing;
+	unsigned long round = 0;
+	unsigned int turns = 0;
+
+	while (!stopped()) {
+		int ret = 0;
+
+		if (load_acquire(&game->round) == round) {
+			relax(&turns);
+			continue;
+		}
+		turns = 0;
+		round++;
+		while (ret != -EBADF) {
+			unsigned long random = member_random(m);
+			unsigned long index = random % f->nr;
+			bool private = random >> 16 & 1;
+
+			/* The mapping may be gone, its place is not reused. */
+			try_store(page(f, index), round);
+			if (random >> 17 & 7)
+				ret = gu_convert(f->fd, index,
+						 1 + (random >> 20) %
+						 (f->nr - index),
+						 private ? GU_PRIVATE :
+							   GU_SHARED, NULL);
+			else
+				ret = gu_punch(f->fd, index, 1);
+			EXPECT(!ret || ret == -EAGAIN || ret == -EBADF);
+			m->count[EVENT_CONVERSION] += !ret;
+			/* The other file is none of their business. */
+			EXPECT_EQ(gu_convert(game->f.fd, m->number, 1,
+					     private ? GU_PRIVATE : GU_SHARED,
+					     NULL), 0);
+		}
+		reached(m, STEP_DONE, round);
+	}
+}
+
+/* A process with the file that ends in the middle of whatever it does. */
+static pid_t passing_process(const struct file *f, unsigned long us)
+{
+	__u64 end = gu_now_us() + us;
+	pid_t pid = child();
+	unsigned long i;
+
+	if (pid)
+		return pid;
+	for (i = 0; gu_now_us() < end; i++) {
+		try_store(page(f, i % f->nr), i);
+		gu_convert(f->fd, i % f->nr, 1, i & 1 ? GU_PRIVATE : GU_SHARED,
+			   NULL);
+	}
+	_exit(0);
+}
+
+static void files_go_while_others_convert(void)
+{
+	struct timer timer = timer_start();
+	unsigned long round = 0;
+	__u64 seed = SEED;
+	unsigned int n;
+
+	game_create(file_filled(NR_MEMBERS));
+	for (n = 0; n < NR_MEMBERS; n++)
+		start_thread(n, use_passing_file);
+	while (timer_goes(&timer, round, ROUNDS / 2)) {
+		unsigned long random = gu_random(&seed) >> 16;
+		struct file *f = &game->passing;
+		pid_t pid = 0;
+
+		/* The block's border in the middle. */
+		*f = file_create(BLOCK + 16, SHARED_FILE);
+		EXPECT(f->space);
+		if (random & 1)
+			pid = passing_process(f, (random >> 8) % 4000);
+		store_release(&game->round, ++round);
+		usleep((random >> 20) % 3000);
+		/* The last one may be an ioctl that has not returned. */
+		if (random & 2)
+			munmap(f->map, gu_bytes(f->nr));
+		close(f->fd);
+		if (!(random & 2))
+			munmap(f->map, gu_bytes(f->nr));
+		wait_members(STEP_DONE, round);
+		if (pid && random & 4)
+			kill_child(pid);
+		else if (pid)
+			EXPECT_EXIT(pid);
+		EXPECT(!gu_space_exists(f->space));
+	}
+	stop_members();
+	NOTE("%lu files, %lu conversions", round, total(EVENT_CONVERSION));
+	EXPECT(round >= ROUNDS / 2);
+	EXPECT(total(EVENT_CONVERSION) >= round);
+	EXPECT_EQ(to_shared(&game->f, 0, NR_MEMBERS), 0);
+	EXPECT_SEEN(&game->f, 0, NR_MEMBERS, OWN);
+}
+
+static void convert_large(struct member *m)
+{
+	while (!stopped()) {
+		/* A process that dies lets go of its pages. */
+		int ret = to_private(&game->f, 0, LARGE);
+
+		EXPECT(!ret || ret == -EAGAIN);
+		EXPECT_EQ(to_shared(&game->f, 0, LARGE), 0);
+		WRITE_ONCE(m->count[EVENT_CONVERSION],
+			   m->count[EVENT_CONVERSION] + !ret);
+	}
+}
+
+/* Whether a process sleeps in that function of the kernel. */
+static bool sleeps_in(pid_t pid, const char *function)
+{
+	char path[40], name[80] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	file = fopen(path, "re");
+	if (file) {
+		if (!fgets(name, sizeof(name), file))
+			name[0] = '\0';
+		fclose(file);
+	}
+	return !strcmp(name, function);
+}
+
+static void __noreturn victim_at_a_fence(void)
+{
+	__u64 seed = SEED;
+
+	on_cpu(2);
+	for (;;)
+		try_store(page(&game->f, gu_random(&seed) % LARGE), 1);
+}
+
+static void __noreturn victim_at_a_claim(void)
+{
+	on_cpu(2);
+	for (;;)
+		to_shared(&game->f, LARGE - 1, 2);
+}
+
+/* Kills them where they wait; whether that is where it was found. */
+static bool kill_waiting(void (*victim)(void), const char *function)
+{
+	__u64 begin = gu_now_us(), killed;
+	pid_t pid = child();
+	bool found = false;
+
+	if (!pid)
+		victim();
+	while (!found && gu_now_us() - begin < 200000)
+		found = sleeps_in(pid, function);
+	killed = gu_now_us();
+	kill_child(pid);
+	/* The conversion that it waited for may have to end. */
+	EXPECT(gu_now_us() - killed < 5000000);
+	return found;
+}
+
+static void who_waits_for_a_conversion_can_be_killed(void)
+{
+	unsigned long at_fence = 0, at_claim = 0, before;
+	struct timer timer = timer_start();
+	unsigned int turns = 0;
+
+	game_create(file_create(LARGE + 1, SHARED_FILE));
+	EXPECT(!fallocate(game->f.fd, FALLOC_FL_KEEP_SIZE, 0,
+			  gu_bytes(game->f.nr)));
+	start_thread(0, convert_large);
+	while (timer_goes(&timer, at_fence + at_claim, ROUNDS / 10)) {
+		at_fence += kill_waiting(victim_at_a_fence, "gmem_space_wait");
+		at_claim += kill_waiting(victim_at_a_claim,
+					 "gmem_overlay_claim");
+	}
+	/* It goes on, and so does everybody else. */
+	before = total(EVENT_CONVERSION);
+	while (total(EVENT_CONVERSION) < before + 2)
+		relax(&turns);
+	stop_members();
+	NOTE("%lu killed at the fence, %lu at the claim, %lu conversions",
+	     at_fence, at_claim, total(EVENT_CONVERSION));
+	EXPECT(at_fence >= 5);
+	EXPECT(at_claim >= 5);
+	EXPECT_EQ(to_private(&game->f, 0, game->f.nr), 0);
+	EXPECT_EQ(to_shared(&game->f, 0, game->f.nr), 0);
+	EXPECT(try_store(page(&game->f, LARGE), 1));
+	munmap(game->f.map, gu_bytes(game->f.nr));
+	close(game->f.fd);
+	EXPECT(!gu_space_exists(game->f.space));
+}
+
+/* --- all of it -------------------------------------------------------------- */
+
+static const struct test tests[] = {
+	TEST(a_store_of_another_cpu_ends_with_the_conversion),
+	TEST(stores_of_threads_on_all_cpus_end_with_the_conversion),
+	TEST(stores_of_processes_on_all_cpus_end_with_the_conversion),
+	TEST(loads_through_read_only_mappings_end_with_the_conversion),
+	TEST(a_part_of_a_file_converts_and_nothing_else),
+	TEST(a_mapping_inherited_meanwhile_obeys),
+	TEST(a_page_born_while_its_block_converts_obeys),
+	TEST(several_cpus_bring_a_page_only_once),
+
+	TEST(a_page_first_touched_on_one_cpu_converts_from_another),
+	TEST(faults_on_three_cpus_never_refuse_the_fourth),
+
+	TEST(what_was_punched_is_never_seen_again),
+	TEST(what_was_punched_while_it_converts_is_never_seen_again),
+
+	TEST(concurrent_conversions_are_as_if_in_some_order),
+	TEST(disjoint_conversions_run_at_the_same_time),
+	TEST(pages_are_what_their_owners_made_of_them),
+	TEST(a_page_that_is_not_converted_does_not_notice),
+
+	TEST(files_go_while_others_convert),
+	TEST(who_waits_for_a_conversion_can_be_killed),
+};
+
+int main(int argc, char **argv)
+{
+	if (getpid() != 1 && sysconf(_SC_NPROCESSORS_ONLN) < SMP_CPUS) {
+		printf("TAP version 13\n1..0 # SKIP lane: needs %d CPUs\n",
+		       SMP_CPUS);
+		return EXIT_FAILURE;
+	}
+	return test_main("smptest", tests, ARRAY_SIZE(tests), argc, argv);
+}
