@@ -178,17 +178,17 @@ static void a_client_that_resizes_keeps_its_translations(struct kunit *test)
 			   "A:prepare P:prepare P:commit P:thaw A:complete ");
 }
 
+/* A conversion of pages 0 to 3 that is parked where clients are prepared. */
 struct converter {
 	struct fake_env *env;
+	struct task_struct *task;
 	struct completion inside;
 	struct completion go_on;
 	struct gmem_report report;
-	int ret;
 };
 
 static struct converter *the_converter;
 
-/* Parks the conversion where the clients are prepared. */
 static void park(struct fake_env *env)
 {
 	complete(&the_converter->inside);
@@ -199,9 +199,45 @@ static int converter_fn(void *data)
 {
 	struct converter *c = data;
 
-	c->ret = gmem_convert_range(c->env->space, 0, 3, GMEM_PRIVATE, 0,
-				    &c->report);
-	return 0;
+	return gmem_convert_range(c->env->space, 0, 3, GMEM_PRIVATE, 0,
+				  &c->report);
+}
+
+static struct task_struct *start(struct kunit *test, int (*fn)(void *),
+				 void *data)
+{
+	struct task_struct *task = kthread_create(fn, data, "gmem_test");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	/* Before it runs, because it may end by itself. */
+	get_task_struct(task);
+	wake_up_process(task);
+	return task;
+}
+
+/* What the function returned. */
+static int join(struct task_struct *task)
+{
+	int ret = kthread_stop(task);
+
+	put_task_struct(task);
+	return ret;
+}
+
+static void converter_park(struct kunit *test, struct converter *c)
+{
+	init_completion(&c->inside);
+	init_completion(&c->go_on);
+	the_converter = c;
+	c->env->on_prepare = park;
+	c->task = start(test, converter_fn, c);
+	wait_for_completion(&c->inside);
+}
+
+static int converter_finish(struct converter *c)
+{
+	complete(&c->go_on);
+	return join(c->task);
 }
 
 static int unregister_fn(void *data)
@@ -214,36 +250,58 @@ static int unregister_fn(void *data)
 static void unregister_waits_for_a_transaction_that_lists_the_client(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
-	struct task_struct *convert, *unregister;
 	struct converter c = { .env = env };
+	struct task_struct *unregister;
 	struct fake_client *a;
 
 	a = fake_client_add(env, GMEM_RANK_DEVICE, GMEM_POLICY_UNMAP, 0, 63);
-	init_completion(&c.inside);
-	init_completion(&c.go_on);
-	the_converter = &c;
-	env->on_prepare = park;
-	convert = kthread_run(converter_fn, &c, "gmem_convert");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, convert);
-	get_task_struct(convert);
-	wait_for_completion(&c.inside);
-
-	unregister = kthread_run(unregister_fn, a, "gmem_unregister");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, unregister);
-	get_task_struct(unregister);
+	converter_park(test, &c);
+	unregister = start(test, unregister_fn, a);
 	msleep(20);
 	KUNIT_EXPECT_PTR_EQ(test, a->client.space, env->space);
 	/* The fake maps nothing any more; it is not to be blamed for that. */
 	fake_env_reset(env);
-	complete(&c.go_on);
-	kthread_stop(convert);
-	kthread_stop(unregister);
-	put_task_struct(convert);
-	put_task_struct(unregister);
-	KUNIT_EXPECT_EQ(test, 0, c.ret);
+	KUNIT_EXPECT_EQ(test, 0, converter_finish(&c));
+	join(unregister);
 	KUNIT_EXPECT_NULL(test, a->client.space);
 	KUNIT_EXPECT_EQ(test, 0, atomic_long_read(&a->client.nr_open));
 	KUNIT_EXPECT_EQ(test, 0, gmem_clients_count(env->space));
+}
+
+struct settler {
+	struct fake_env *env;
+	bool done;
+};
+
+static int settle_fn(void *data)
+{
+	struct gmem_run range = { 2, 5 };
+	struct settler *s = data;
+	int ret = gmem_space_settle(s->env->space, &range);
+
+	WRITE_ONCE(s->done, true);
+	return ret;
+}
+
+static void settling_waits_for_what_did_not_list_the_client(struct kunit *test)
+{
+	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct gmem_run elsewhere = { 4, 63 }, beyond = { 63, 64 };
+	struct converter c = { .env = env };
+	struct settler s = { .env = env };
+	struct task_struct *settle;
+
+	fake_client_add(env, GMEM_RANK_DEVICE, GMEM_POLICY_UNMAP, 0, 63);
+	converter_park(test, &c);
+	KUNIT_EXPECT_EQ(test, 0, gmem_space_settle(env->space, &elsewhere));
+	KUNIT_EXPECT_EQ(test, -EINVAL, gmem_space_settle(env->space, &beyond));
+	settle = start(test, settle_fn, &s);
+	msleep(20);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(s.done));
+	KUNIT_EXPECT_EQ(test, 0, converter_finish(&c));
+	KUNIT_EXPECT_EQ(test, 0, join(settle));
+	KUNIT_EXPECT_TRUE(test, s.done);
+	KUNIT_EXPECT_EQ(test, 0, gmem_space_settle(env->space, &elsewhere));
 }
 
 static struct kunit_case client_cases[] = {
@@ -254,6 +312,7 @@ static struct kunit_case client_cases[] = {
 	KUNIT_CASE(a_client_that_keeps_is_not_asked_about_conversions),
 	KUNIT_CASE(a_client_that_resizes_keeps_its_translations),
 	KUNIT_CASE(unregister_waits_for_a_transaction_that_lists_the_client),
+	KUNIT_CASE(settling_waits_for_what_did_not_list_the_client),
 	{}
 };
 

@@ -73,7 +73,8 @@ static const struct file_operations hold_fops = {
  * @argp: the argument, in user memory
  *
  * Return: a new file descriptor, or a negative errno: -EFAULT, -EINVAL,
- *	-ENOMEM, -EMFILE.
+ *	-ENOMEM, -EMFILE, -EINTR for a signal while it waits for a conversion
+ *	that has begun before.
  */
 int guest_memfd_hold_create(struct file *file, struct gmem_space *space,
 			    const struct guest_memfd_hold __user *argp)
@@ -111,8 +112,11 @@ int guest_memfd_hold_create(struct file *file, struct gmem_space *space,
 		return ret;
 	}
 	hold->file = get_file(file);
-	ret = anon_inode_getfd("[guest_memfd-hold]", &hold_fops, hold,
-			       O_CLOEXEC);
+	/* A conversion that has begun before did not ask this client. */
+	ret = gmem_space_settle(space, &pages);
+	if (!ret)
+		ret = anon_inode_getfd("[guest_memfd-hold]", &hold_fops, hold,
+				       O_CLOEXEC);
 	if (ret < 0)
 		hold_free(hold);
 	return ret;

@@ -129,6 +129,7 @@ int gmem_space_lookup(struct gmem_space *space, pgoff_t index,
 		      enum gmem_scope scope);
 int gmem_space_wait(struct gmem_space *space, pgoff_t index,
 		    enum gmem_scope scope, unsigned int task_state);
+int gmem_space_settle(struct gmem_space *space, const struct gmem_run *range);
 int gmem_space_next_run(struct gmem_space *space, pgoff_t start, pgoff_t last,
 			struct gmem_run *run);
 

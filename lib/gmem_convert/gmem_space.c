@@ -152,6 +152,39 @@ int gmem_space_wait(struct gmem_space *space, pgoff_t index,
 }
 EXPORT_SYMBOL_GPL(gmem_space_wait);
 
+/**
+ * gmem_space_settle() - wait until what runs on a range has ended
+ * @space: the space
+ * @range: pages
+ *
+ * An operation takes the list of clients once, when its fence is up.  A client
+ * that registers later is not asked by it, and if it maps memory need not be:
+ * its lookups wait at the fence.  A client that only has an opinion calls this
+ * after gmem_client_register(); from then on nothing happens to the range that
+ * it was not asked about, or told of by revoke.
+ *
+ * It queues as an operation would, so that it waits neither for those that come
+ * later nor in vain for a moment without any.
+ *
+ * Context: Process context, may sleep, freezable; holds nothing that a client's
+ *	callback takes, and no lock that somebody may be waiting for in there.
+ * Return: 0, -EINVAL if @range is not inside the space, -EINTR for a signal.
+ */
+int gmem_space_settle(struct gmem_space *space, const struct gmem_run *range)
+{
+	struct gmem_span span = {};
+	int ret;
+
+	if (range->start > range->last || range->last >= space->map.nr_pages)
+		return -EINVAL;
+	ret = gmem_overlay_claim(&space->overlay, &span, range, 0,
+				 TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	if (!ret)
+		gmem_overlay_release(&space->overlay, &span);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(gmem_space_settle);
+
 /*
  * Pages looked at or stored in one go, with the lock held: 512 blocks, some
  * microseconds.

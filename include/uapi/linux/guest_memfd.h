@@ -121,7 +121,8 @@ struct guest_memfd_hold {
 
 /*
  * On a file; returns a descriptor.  As long as that is open, conversions and
- * hole punching of the range fail with EBUSY.
+ * hole punching of the range fail with EBUSY.  Waits for those that have begun;
+ * EINTR if a signal comes meanwhile.
  */
 #define GUEST_MEMFD_HOLD	_IOW(GUEST_MEMFD_IO, 0x02, struct guest_memfd_hold)
 
