@@ -350,7 +350,8 @@ memory_directory() {
 
 # ---- the way every command starts ---------------------------------------------
 
-# Tools, source, build tree; sets src, work and tree, and holds the lock.
+# Tools, source, build tree; sets src, work and tree, and holds the lock. The
+# library in the tree is this checkout's, or that of the one named by GMEM_FROM.
 prepare() {
 	clean_environment
 	"$root/scripts/deps" "$@"
@@ -359,5 +360,5 @@ prepare() {
 	tree=$work/tree
 	take_lock "$(builds_dir)"
 	mkdir -p "$work/logs" "$work/run"
-	"$root/scripts/tree" "$src" "$tree"
+	"$root/scripts/tree" "$src" "$tree" "${GMEM_FROM:-$root}"
 }

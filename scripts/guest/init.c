@@ -58,7 +58,7 @@ static int open_console(bool prompt)
 	return fd;
 }
 
-static int run(char **argv, int console, bool prompt)
+static int run_program(char **argv, int console, bool prompt)
 {
 	setsid();
 	if (prompt)
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 	console = open_console(prompt);
 	pid = argc < 2 ? -1 : fork();
 	if (!pid)
-		_exit(run(argv + 1, console, prompt));
+		_exit(run_program(argv + 1, console, prompt));
 	/* Orphans end up here too; only the program's end counts. */
 	while (pid > 0) {
 		pid_t got = wait(&status);
