@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # make exports what its command line sets; these also work as environment.
 export KDIR T J LANE VARIANT GMEM_CACHE FORCE
 
-.PHONY: help demo check x86 check-long shell graft ungraft modules mutants clean
+.PHONY: help demo check x86 check-long bench shell graft ungraft modules mutants clean
 
 help: ## this list
 	@echo 'gmem_convert: converting guest memory between shared and private, all or nothing'
@@ -21,7 +21,7 @@ help: ## this list
 	@echo
 	@echo 'Variables:'
 	@echo '  KDIR=DIR        a Linux source tree, 7.2 or newer, instead of fetching one;'
-	@echo '                  demo, check and mutants only read it'
+	@echo '                  demo, check, bench and mutants only read it'
 	@echo '  T=NAME          with check, x86: run only this test (T=list names them all)'
 	@echo '  LANE=uml|x86    with shell: which kernel (default: uml)'
 	@echo '  VARIANT=NAME    with x86 and shell: the x86 kernel with kasan, kcsan or kmemleak'
@@ -41,11 +41,15 @@ x86: ## the tests of the x86 lane: several CPUs, KVM, IOMMU, DMA, in QEMU
 check-long: ## the same in kernels with KASAN, KCSAN and kmemleak: more than an hour
 	@scripts/check long
 
+bench: ## speed and memory against maple trees and xarrays, measured; a table
+	@scripts/bench
+
 shell: ## a prompt in the booted kernel of LANE=uml or x86, or: ... make shell <script
 	@scripts/lane shell "$${LANE:-uml}"
 
 mutants: ## break the library on purpose, one rule at a time: each must turn a test red
 	@scripts/mutants
+	@scripts/tests/x86-mutants defects
 
 graft: ## put the library into the kernel source tree KDIR
 	@scripts/graft graft '$(KDIR)'

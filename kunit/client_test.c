@@ -3,9 +3,8 @@
  * gmem_client: who may register, who is called, in what order.
  */
 #include <kunit/test.h>
-#include <linux/delay.h>
-#include <linux/kthread.h>
-#include <linux/sched/task.h>
+#include <linux/module.h>
+#include <linux/slab.h>
 
 #include "fakes.h"
 #include "internal.h"
@@ -178,71 +177,9 @@ static void a_client_that_resizes_keeps_its_translations(struct kunit *test)
 			   "A:prepare P:prepare P:commit P:thaw A:complete ");
 }
 
-/* A conversion of pages 0 to 3 that is parked where clients are prepared. */
-struct converter {
-	struct fake_env *env;
-	struct task_struct *task;
-	struct completion inside;
-	struct completion go_on;
-	struct gmem_report report;
-};
-
-static struct converter *the_converter;
-
-static void park(struct fake_env *env)
+static long remove_first(struct fake_task *t)
 {
-	complete(&the_converter->inside);
-	wait_for_completion(&the_converter->go_on);
-}
-
-static int converter_fn(void *data)
-{
-	struct converter *c = data;
-
-	return gmem_convert_range(c->env->space, 0, 3, GMEM_PRIVATE, 0,
-				  &c->report);
-}
-
-static struct task_struct *start(struct kunit *test, int (*fn)(void *),
-				 void *data)
-{
-	struct task_struct *task = kthread_create(fn, data, "gmem_test");
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	/* Before it runs, because it may end by itself. */
-	get_task_struct(task);
-	wake_up_process(task);
-	return task;
-}
-
-/* What the function returned. */
-static int join(struct task_struct *task)
-{
-	int ret = kthread_stop(task);
-
-	put_task_struct(task);
-	return ret;
-}
-
-static void converter_park(struct kunit *test, struct converter *c)
-{
-	init_completion(&c->inside);
-	init_completion(&c->go_on);
-	the_converter = c;
-	c->env->on_prepare = park;
-	c->task = start(test, converter_fn, c);
-	wait_for_completion(&c->inside);
-}
-
-static int converter_finish(struct converter *c)
-{
-	complete(&c->go_on);
-	return join(c->task);
-}
-
-static int unregister_fn(void *data)
-{
-	fake_client_remove(data);
+	fake_client_remove(&t->env->clients[0]);
 	return 0;
 }
 
@@ -250,58 +187,197 @@ static int unregister_fn(void *data)
 static void unregister_waits_for_a_transaction_that_lists_the_client(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
-	struct converter c = { .env = env };
-	struct task_struct *unregister;
+	struct fake_task c = {}, unregister = {};
 	struct fake_client *a;
 
 	a = fake_client_add(env, GMEM_RANK_DEVICE, GMEM_POLICY_UNMAP, 0, 63);
-	converter_park(test, &c);
-	unregister = start(test, unregister_fn, a);
-	msleep(20);
+	fake_task_park(&c, env, 0, 3);
+	fake_task_start(&unregister, env, remove_first, 0, 0);
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&unregister));
 	KUNIT_EXPECT_PTR_EQ(test, a->client.space, env->space);
 	/* The fake maps nothing any more; it is not to be blamed for that. */
 	fake_env_reset(env);
-	KUNIT_EXPECT_EQ(test, 0, converter_finish(&c));
-	join(unregister);
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&c));
+	fake_task_join(&unregister);
 	KUNIT_EXPECT_NULL(test, a->client.space);
 	KUNIT_EXPECT_EQ(test, 0, atomic_long_read(&a->client.nr_open));
 	KUNIT_EXPECT_EQ(test, 0, gmem_clients_count(env->space));
 }
 
-struct settler {
-	struct fake_env *env;
-	bool done;
-};
-
-static int settle_fn(void *data)
+static long settle(struct fake_task *t)
 {
-	struct gmem_run range = { 2, 5 };
-	struct settler *s = data;
-	int ret = gmem_space_settle(s->env->space, &range);
+	struct gmem_run range = { t->start, t->last };
 
-	WRITE_ONCE(s->done, true);
-	return ret;
+	return gmem_space_settle(t->env->space, &range);
 }
 
 static void settling_waits_for_what_did_not_list_the_client(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
 	struct gmem_run elsewhere = { 4, 63 }, beyond = { 63, 64 };
-	struct converter c = { .env = env };
-	struct settler s = { .env = env };
-	struct task_struct *settle;
+	struct fake_task c = {}, s = {};
 
 	fake_client_add(env, GMEM_RANK_DEVICE, GMEM_POLICY_UNMAP, 0, 63);
-	converter_park(test, &c);
+	fake_task_park(&c, env, 0, 3);
 	KUNIT_EXPECT_EQ(test, 0, gmem_space_settle(env->space, &elsewhere));
 	KUNIT_EXPECT_EQ(test, -EINVAL, gmem_space_settle(env->space, &beyond));
-	settle = start(test, settle_fn, &s);
-	msleep(20);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(s.done));
-	KUNIT_EXPECT_EQ(test, 0, converter_finish(&c));
-	KUNIT_EXPECT_EQ(test, 0, join(settle));
-	KUNIT_EXPECT_TRUE(test, s.done);
+	fake_task_start(&s, env, settle, 2, 5);
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&s));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&c));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_join(&s));
 	KUNIT_EXPECT_EQ(test, 0, gmem_space_settle(env->space, &elsewhere));
+}
+
+/* The owner's module is being unloaded: its code may go at any time. */
+static void a_module_that_goes_away_is_refused(struct kunit *test)
+{
+	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct module *module = kunit_kzalloc(test, sizeof(*module), GFP_KERNEL);
+	struct gmem_client client = {
+		.ops = &whole_ops, .name = "x", .range = GOOD_RANGE,
+		.owner = module,
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, module);
+	module->state = MODULE_STATE_GOING;
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			gmem_client_register(env->space, &client));
+	KUNIT_EXPECT_EQ(test, 0, gmem_clients_count(env->space));
+}
+
+static void a_failed_registration_leaves_nothing(struct kunit *test)
+{
+	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct gmem_client client = {
+		.ops = &whole_ops, .name = "x", .range = GOOD_RANGE,
+	};
+
+	fake_fail_nth(1);
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			gmem_client_register(env->space, &client));
+	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_EQ(test, 0, gmem_clients_count(env->space));
+	KUNIT_EXPECT_EQ(test, 0, gmem_client_register(env->space, &client));
+	gmem_client_unregister(&client);
+}
+
+static DEFINE_MUTEX(slots_lock);
+
+/*
+ * As under kvm->slots_lock: while a conversion runs, and with a lock held that
+ * other tasks hold when they ask for conversions.
+ */
+static void clients_come_and_go_under_a_lock_that_callers_hold(struct kunit *test)
+{
+	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct gmem_client client = {
+		.ops = &whole_ops, .name = "x", .range = GOOD_RANGE,
+	};
+	struct gmem_report report;
+	struct fake_task c = {};
+
+	mutex_lock(&slots_lock);
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 8, 9,
+						    GMEM_PRIVATE, 0, &report));
+	mutex_unlock(&slots_lock);
+	fake_task_park(&c, env, 0, 3);
+	mutex_lock(&slots_lock);
+	KUNIT_EXPECT_EQ(test, 0, gmem_client_register(env->space, &client));
+	/* The conversion did not list it, so there is nothing to wait for. */
+	gmem_client_unregister(&client);
+	mutex_unlock(&slots_lock);
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&c));
+}
+
+static long nr_calls(const struct gmem_client *client, enum gmem_call call)
+{
+	return atomic64_read(&client->stats.nr_calls[call]);
+}
+
+/* Defect 8: ends that do not match begins when nothing, or another, is bound. */
+static void clients_that_come_and_go_meanwhile_keep_the_balance(struct kunit *test)
+{
+	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct gmem_client clients[4];
+	struct fake_task c = {};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(clients); i++)
+		clients[i] = (struct gmem_client){
+			.ops = &whole_ops, .name = "x", .range = GOOD_RANGE,
+		};
+
+	/* Nobody at the beginning, three at the end; none is told anything. */
+	fake_task_park(&c, env, 0, 3);
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, 0, gmem_client_register(env->space,
+							      &clients[i]));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&c));
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, 0,
+				nr_calls(&clients[i], GMEM_CALL_INVALIDATE));
+	fake_expect_balanced(env);
+
+	/* Three at the beginning, one more at the end. */
+	fake_task_park(&c, env, 4, 7);
+	KUNIT_EXPECT_EQ(test, 0, gmem_client_register(env->space, &clients[3]));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&c));
+	for (i = 0; i < ARRAY_SIZE(clients); i++) {
+		KUNIT_EXPECT_EQ(test, i < 3,
+				nr_calls(&clients[i], GMEM_CALL_PREPARE));
+		KUNIT_EXPECT_EQ(test, i < 3,
+				nr_calls(&clients[i], GMEM_CALL_INVALIDATE));
+		KUNIT_EXPECT_EQ(test, 0, atomic_long_read(&clients[i].nr_open));
+		gmem_client_unregister(&clients[i]);
+	}
+	fake_expect_balanced(env);
+}
+
+static void spaces_and_their_clients_do_not_meet(struct kunit *test)
+{
+	struct fake_env *one = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct fake_env *two = fake_env_alloc(test, NR_PAGES, GMEM_PRIVATE);
+	struct gmem_report report;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		fake_client_add(one, GMEM_RANK_MMU, GMEM_POLICY_UNMAP, 0, 63);
+		fake_client_add(two, GMEM_RANK_MMU, GMEM_POLICY_UNMAP, 0, 63);
+	}
+	two->clients[0].refuse = -EBUSY;
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(one->space, 0, 63,
+						    GMEM_PRIVATE, 0, &report));
+	KUNIT_EXPECT_STREQ(test, two->journal, "");
+	KUNIT_EXPECT_EQ(test, -EBUSY, gmem_convert_range(two->space, 0, 63,
+							 GMEM_SHARED, 0,
+							 &report));
+	FAKE_EXPECT_STATE(one, 0, 63, GMEM_PRIVATE);
+	FAKE_EXPECT_STATE(two, 0, 63, GMEM_PRIVATE);
+	fake_expect_balanced(one);
+	fake_expect_balanced(two);
+}
+
+static void calls_and_the_longest_of_them_are_counted(struct kunit *test)
+{
+	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
+	struct gmem_report report;
+	struct gmem_client *a;
+
+	a = &fake_client_add(env, GMEM_RANK_MMU, GMEM_POLICY_UNMAP, 0, 63)->client;
+	env->clients[0].refuse = -EBUSY;
+	gmem_convert_range(env->space, 0, 3, GMEM_PRIVATE, 0, &report);
+	env->clients[0].refuse = 0;
+	gmem_convert_range(env->space, 0, 3, GMEM_PRIVATE, 0, &report);
+	gmem_revoke_range(env->space, 0, 3);
+	KUNIT_EXPECT_EQ(test, 2, nr_calls(a, GMEM_CALL_PREPARE));
+	KUNIT_EXPECT_EQ(test, 1, atomic64_read(&a->stats.nr_refusals));
+	KUNIT_EXPECT_EQ(test, 1, nr_calls(a, GMEM_CALL_INVALIDATE));
+	KUNIT_EXPECT_EQ(test, 1, nr_calls(a, GMEM_CALL_COMPLETE));
+	KUNIT_EXPECT_EQ(test, 0, nr_calls(a, GMEM_CALL_ABORT));
+	KUNIT_EXPECT_EQ(test, 1, nr_calls(a, GMEM_CALL_REVOKE));
+	KUNIT_EXPECT_GT(test,
+			atomic64_read(&a->stats.worst_ns[GMEM_CALL_PREPARE]), 0);
+	fake_env_reset(env);
 }
 
 static struct kunit_case client_cases[] = {
@@ -313,6 +389,12 @@ static struct kunit_case client_cases[] = {
 	KUNIT_CASE(a_client_that_resizes_keeps_its_translations),
 	KUNIT_CASE(unregister_waits_for_a_transaction_that_lists_the_client),
 	KUNIT_CASE(settling_waits_for_what_did_not_list_the_client),
+	KUNIT_CASE(a_module_that_goes_away_is_refused),
+	KUNIT_CASE(a_failed_registration_leaves_nothing),
+	KUNIT_CASE(clients_come_and_go_under_a_lock_that_callers_hold),
+	KUNIT_CASE(clients_that_come_and_go_meanwhile_keep_the_balance),
+	KUNIT_CASE(spaces_and_their_clients_do_not_meet),
+	KUNIT_CASE(calls_and_the_longest_of_them_are_counted),
 	{}
 };
 

@@ -7,6 +7,10 @@
  * left when the page changes hands, is seen by whoever is called next.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/seq_buf.h>
 
 #include "fakes.h"
@@ -77,6 +81,7 @@ static void fake_check_mapped(struct fake_env *env, const struct gmem_plan *plan
 		struct fake_client *fake = &env->clients[c];
 		struct gmem_slot slot = {
 			.plan = plan, .span = fake->client.range,
+			.last_run = plan->nr_runs - 1,
 		};
 
 		if (!fake->client.space)
@@ -94,6 +99,20 @@ static void fake_map(struct fake_client *fake, pgoff_t start, pgoff_t last,
 		     bool mapped)
 {
 	memset(fake->mapped + start, mapped, last - start + 1);
+}
+
+/* Hardware may keep some; they stay mapped, and the library is told. */
+static void fake_unmap(struct fake_client *fake, pgoff_t start, pgoff_t last)
+{
+	struct gmem_run keep = {
+		max(fake->keep.start, start), min(fake->keep.last, last),
+	};
+
+	fake_map(fake, start, last, false);
+	if (!fake->keep.last || keep.start > keep.last)
+		return;
+	fake_map(fake, keep.start, keep.last, true);
+	gmem_client_quarantine(&fake->client, keep.start, keep.last);
 }
 
 static int fake_prepare(struct gmem_slot *slot)
@@ -128,7 +147,7 @@ static void fake_invalidate(struct gmem_slot *slot)
 	KUNIT_EXPECT_PTR_EQ(fake->env->test, slot->priv, (void *)fake);
 	fake_check_inside(fake->env, slot->plan, false);
 	gmem_for_each_run(slot, i, run)
-		fake_map(fake, run.start, run.last, false);
+		fake_unmap(fake, run.start, run.last);
 }
 
 static void fake_complete(struct gmem_slot *slot)
@@ -159,13 +178,19 @@ static void fake_revoke(struct gmem_client *client, pgoff_t start, pgoff_t last)
 	struct fake_client *fake = to_fake(client);
 
 	fake_note(fake->env, fake->client.name, "revoke");
-	fake_map(fake, start, last, false);
+	fake_unmap(fake, start, last);
 }
 
 static bool fake_check(struct gmem_client *client, pgoff_t start, pgoff_t last)
 {
-	return !memchr_inv(to_fake(client)->mapped + start, 0,
-			   last - start + 1);
+	struct fake_client *fake = to_fake(client);
+	pgoff_t index;
+
+	for (index = start; index <= last; index++)
+		if (fake->mapped[index] &&
+		    (index < fake->keep.start || index > fake->keep.last))
+			return false;
+	return true;
 }
 
 const struct gmem_client_ops fake_client_ops = {
@@ -195,8 +220,6 @@ static void fake_widen(struct gmem_provider *provider, struct gmem_run *span)
 
 static int fake_reserve(struct gmem_provider *provider, struct gmem_plan *plan)
 {
-	if (gmem_should_fail())
-		return -ENOMEM;
 	to_env(provider)->nr_reserved++;
 	return 0;
 }
@@ -273,6 +296,7 @@ static void fake_provider_commit(struct gmem_provider *provider,
 		struct fake_client *fake = &env->clients[c];
 		struct gmem_slot slot = {
 			.plan = plan, .span = fake->client.range,
+			.last_run = plan->nr_runs - 1,
 		};
 
 		if (fake->client.policy != GMEM_POLICY_UNMAP &&
@@ -306,6 +330,18 @@ static void fake_provider_revoke(struct gmem_provider *provider, pgoff_t start,
 	fake_note(env, "P", "revoke");
 }
 
+/* Rounds out to four pages, as if that were the size of a folio. */
+static void fake_provider_quarantine(struct gmem_provider *provider,
+				     struct gmem_run *run)
+{
+	struct fake_env *env = to_env(provider);
+
+	fake_note(env, "P", "quarantine");
+	run->start = round_down(run->start, 4);
+	run->last = min(run->last | 3, env->nr_pages - 1);
+	env->quarantined = *run;
+}
+
 static const struct gmem_provider_ops fake_provider_ops = {
 	.widen = fake_widen,
 	.reserve = fake_reserve,
@@ -315,6 +351,7 @@ static const struct gmem_provider_ops fake_provider_ops = {
 	.thaw = fake_provider_thaw,
 	.release = fake_release,
 	.revoke = fake_provider_revoke,
+	.quarantine = fake_provider_quarantine,
 };
 
 static void fake_env_unregister(struct fake_env *env)
@@ -419,6 +456,36 @@ void fake_client_remove(struct fake_client *fake)
 	gmem_client_unregister(&fake->client);
 }
 
+/* Nothing has been begun that was not ended (G7, G1). */
+void fake_expect_balanced(struct fake_env *env)
+{
+	unsigned int c;
+
+	for (c = 0; c < env->nr_clients; c++)
+		KUNIT_EXPECT_EQ(env->test, 0,
+				atomic_long_read(&env->clients[c].client.nr_open));
+	KUNIT_EXPECT_EQ(env->test, 0, env->nr_reserved);
+	KUNIT_EXPECT_TRUE(env->test, !memchr_inv(env->frozen, 0, env->nr_pages));
+	KUNIT_EXPECT_TRUE(env->test, RB_EMPTY_ROOT(&env->space->overlay.fences));
+	KUNIT_EXPECT_TRUE(env->test,
+			  RB_EMPTY_ROOT(&env->space->overlay.claims.rb_root));
+}
+
+/* Fails the @nth step of this task that may fail, counting from 1. */
+void fake_fail_nth(unsigned int nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+
+/* No more; returns whether the step was reached. */
+bool fake_fail_end(void)
+{
+	bool hit = !READ_ONCE(current->fail_nth);
+
+	WRITE_ONCE(current->fail_nth, 0);
+	return hit;
+}
+
 /* Forgets what was called and maps everything again. */
 void fake_env_reset(struct fake_env *env)
 {
@@ -443,4 +510,125 @@ void fake_env_set_state(struct fake_env *env, pgoff_t start, pgoff_t last,
 	KUNIT_ASSERT_EQ(env->test, 0, gmem_map_reserve(&reserve, start, last));
 	gmem_space_store(env->space, start, last, state, &reserve);
 	gmem_map_unreserve(&reserve);
+}
+
+/* --- threads ---------------------------------------------------------------- */
+
+static int fake_task_fn(void *data)
+{
+	struct fake_task *t = data;
+
+	allow_signal(SIGINT);
+	t->ret = t->fn(t);
+	WRITE_ONCE(t->done, true);
+	complete(&t->finished);
+	return 0;
+}
+
+void fake_task_start(struct fake_task *t, struct fake_env *env,
+		     long (*fn)(struct fake_task *t), pgoff_t start,
+		     pgoff_t last)
+{
+	t->env = env;
+	t->fn = fn;
+	t->start = start;
+	t->last = last;
+	init_completion(&t->inside);
+	init_completion(&t->go_on);
+	init_completion(&t->finished);
+	t->done = false;
+	t->task = kthread_create(fake_task_fn, t, "gmem_task");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(env->test, t->task);
+	/* Before it runs, because it may end by itself. */
+	get_task_struct(t->task);
+	wake_up_process(t->task);
+}
+
+/* What the operation returned. */
+long fake_task_join(struct fake_task *t)
+{
+	/* A thread that is stopped before it has run never runs. */
+	wait_for_completion(&t->finished);
+	kthread_stop(t->task);
+	put_task_struct(t->task);
+	return t->ret;
+}
+
+/* Whether it has not ended although it had the time. */
+bool fake_task_waits(struct fake_task *t)
+{
+	msleep(20);
+	return !READ_ONCE(t->done);
+}
+
+/* The thread says where it is and stays there. */
+void fake_park_here(struct fake_task *t)
+{
+	complete(&t->inside);
+	wait_for_completion(&t->go_on);
+}
+
+static void fake_park(struct fake_env *env)
+{
+	env->on_prepare = NULL;
+	fake_park_here(env->parked);
+}
+
+/* A conversion to private that stays where the provider prepares. */
+void fake_task_park(struct fake_task *t, struct fake_env *env, pgoff_t start,
+		    pgoff_t last)
+{
+	env->parked = t;
+	env->on_prepare = fake_park;
+	fake_task_start(t, env, fake_task_to_private, start, last);
+	wait_for_completion(&t->inside);
+}
+
+/* Lets a parked one go on to its end. */
+long fake_task_finish(struct fake_task *t)
+{
+	complete(&t->go_on);
+	return fake_task_join(t);
+}
+
+long fake_task_to_private(struct fake_task *t)
+{
+	return gmem_convert_range(t->env->space, t->start, t->last,
+				  GMEM_PRIVATE, 0, &t->report);
+}
+
+long fake_task_to_shared(struct fake_task *t)
+{
+	return gmem_convert_range(t->env->space, t->start, t->last, GMEM_SHARED,
+				  0, &t->report);
+}
+
+long fake_task_punch(struct fake_task *t)
+{
+	return gmem_punch_range(t->env->space, t->start, t->last, 0, &t->report);
+}
+
+long fake_task_revoke(struct fake_task *t)
+{
+	gmem_revoke_range(t->env->space, t->start, t->last);
+	return 0;
+}
+
+static int fake_populate_one(void *priv, pgoff_t index)
+{
+	struct fake_task *t = priv;
+
+	return t->env->on_populate ? t->env->on_populate(t->env, index) : 0;
+}
+
+long fake_task_populate(struct fake_task *t)
+{
+	return gmem_populate_range(t->env->space, t->start, t->last,
+				   fake_populate_one, t, &t->report);
+}
+
+long fake_task_wait(struct fake_task *t)
+{
+	return gmem_space_wait(t->env->space, t->start, GMEM_SCOPE_EFFECTIVE,
+			       TASK_INTERRUPTIBLE);
 }

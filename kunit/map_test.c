@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/prandom.h>
 
+#include "fakes.h"
 #include "internal.h"
 
 #define MAP_PAGES	(3 * GMEM_BLOCK_PAGES + 5)
@@ -185,12 +186,11 @@ static void reserve_takes_a_leaf_per_ragged_end(struct kunit *test)
 		gmem_map_unreserve(&reserve);
 
 		for (nth = 1; nth <= c->leaves; nth++) {
-			gmem_fail_nth(nth);
+			fake_fail_nth(nth);
 			KUNIT_EXPECT_EQ(test, -ENOMEM,
 					gmem_map_reserve(&reserve, c->start,
 							 c->last));
-			KUNIT_EXPECT_TRUE(test, gmem_fail_hit());
-			gmem_fail_nth(0);
+			KUNIT_EXPECT_TRUE(test, fake_fail_end());
 			KUNIT_EXPECT_NULL(test, reserve.leaf[0]);
 			KUNIT_EXPECT_NULL(test, reserve.leaf[1]);
 		}

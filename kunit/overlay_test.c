@@ -175,8 +175,10 @@ static void an_interrupted_waiter_frees_those_behind_it(struct kunit *test)
 static bool fenced(struct overlay_env *env, pgoff_t index,
 		   enum gmem_scope scope)
 {
+	struct gmem_run page = { index, index };
+
 	guard(rcu)();
-	return gmem_overlay_fenced(&env->overlay, index, scope);
+	return gmem_overlay_fenced(&env->overlay, &page, scope);
 }
 
 static void lookups_see_a_claim_only_while_it_is_raised(struct kunit *test)

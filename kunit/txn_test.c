@@ -3,10 +3,7 @@
  * gmem_txn: the protocol, by its exact sequence of calls.
  */
 #include <kunit/test.h>
-#include <linux/delay.h>
-#include <linux/kthread.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 
 #include "fakes.h"
 #include "internal.h"
@@ -219,36 +216,89 @@ static void bad_arguments_are_refused(struct kunit *test)
 						 c->flags, &report));
 }
 
-/* Each allocation of the operation, one after the other. */
-static void every_failed_allocation_leaves_nothing_changed(struct kunit *test)
+struct op_case {
+	const char *name;
+	enum gmem_op op;
+	enum gmem_state target;
+};
+
+static const struct op_case op_cases[] = {
+	{ "to private", GMEM_OP_CONVERT, GMEM_PRIVATE },
+	{ "to shared", GMEM_OP_CONVERT, GMEM_SHARED },
+	{ "punch", GMEM_OP_PUNCH },
+	{ "populate", GMEM_OP_POPULATE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(op, op_cases, name);
+
+static int populate_nothing(void *priv, pgoff_t index)
 {
-	struct fake_env *env = three_clients(test, GMEM_SHARED);
+	return 0;
+}
+
+static long op_run(struct fake_env *env, const struct op_case *c, pgoff_t start,
+		   pgoff_t last, struct gmem_report *report)
+{
+	switch (c->op) {
+	case GMEM_OP_PUNCH:
+		return gmem_punch_range(env->space, start, last, 0, report);
+	case GMEM_OP_POPULATE:
+		return gmem_populate_range(env->space, start, last,
+					   populate_nothing, NULL, report);
+	default:
+		return gmem_convert_range(env->space, start, last, c->target, 0,
+					  report);
+	}
+}
+
+/* Every step that may fail, one after the other, until there is none left. */
+static void every_failed_step_leaves_nothing_changed(struct kunit *test)
+{
+	const struct op_case *c = test->param_value;
+	enum gmem_state from = c->target == GMEM_PRIVATE &&
+			       c->op == GMEM_OP_CONVERT ? GMEM_SHARED :
+							  GMEM_PRIVATE;
+	struct fake_env *env = three_clients(test, from);
 	struct gmem_report report;
 	unsigned int nth;
-	int ret;
+	long ret;
 
-	/* Ragged at both ends and in several runs: needs everything. */
-	fake_env_set_state(env, 100, 110, GMEM_PRIVATE);
+	/* Ragged at both ends and, if that may be, in several runs. */
+	if (c->op != GMEM_OP_POPULATE)
+		fake_env_set_state(env, 100, 110, !from);
 	for (nth = 1; ; nth++) {
-		gmem_fail_nth(nth);
-		ret = gmem_convert_range(env->space, 3, 700, GMEM_PRIVATE, 0,
-					 &report);
-		gmem_fail_nth(0);
-		if (!gmem_fail_hit())
+		fake_fail_nth(nth);
+		ret = op_run(env, c, 3, 700, &report);
+		if (!fake_fail_end())
 			break;
-		KUNIT_EXPECT_EQ(test, -ENOMEM, ret);
-		expect_report(test, &report,
-			      nth == 1 ? GMEM_PHASE_NONE : GMEM_PHASE_RESERVE,
-			      -ENOMEM, 3, "");
-		KUNIT_EXPECT_STREQ(test, env->journal, "");
-		FAKE_EXPECT_STATE(env, 0, 99, GMEM_SHARED);
-		FAKE_EXPECT_STATE(env, 100, 110, GMEM_PRIVATE);
-		FAKE_EXPECT_STATE(env, 111, 1023, GMEM_SHARED);
-		KUNIT_EXPECT_EQ(test, 0, env->nr_reserved);
+		/* A page that was populated before stays so and is counted. */
+		if (c->op == GMEM_OP_POPULATE && nth > 3) {
+			KUNIT_EXPECT_EQ(test, nth - 3, ret);
+			KUNIT_EXPECT_EQ(test, 3 + ret, report.index);
+			nth += 100;
+			continue;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, gmem_fault_error(gmem_fault_last()),
+				    ret, "%s",
+				    gmem_fault_name(gmem_fault_last()));
+		KUNIT_EXPECT_EQ(test, ret, report.error);
+		KUNIT_EXPECT_EQ(test, 3, report.index);
+		FAKE_EXPECT_STATE(env, 0, 99, from);
+		if (c->op != GMEM_OP_POPULATE)
+			FAKE_EXPECT_STATE(env, 100, 110, !from);
+		FAKE_EXPECT_STATE(env, 111, 1023, from);
+		fake_expect_balanced(env);
 	}
-	KUNIT_EXPECT_EQ(test, 0, ret);
-	/* The transaction, runs, slots, two leaves and the provider's. */
-	KUNIT_EXPECT_EQ(test, 6, nth - 1);
+	KUNIT_EXPECT_EQ(test, c->op == GMEM_OP_POPULATE ? 698 : 0, ret);
+	fake_expect_balanced(env);
+	/*
+	 * The transaction, the claim, (runs,) slots, two leaves of a conversion,
+	 * the provider's reserve, three clients and the provider.
+	 */
+	if (c->op == GMEM_OP_CONVERT)
+		KUNIT_EXPECT_EQ(test, 11, nth - 1);
+	if (c->op == GMEM_OP_PUNCH)
+		KUNIT_EXPECT_EQ(test, 8, nth - 1);
 }
 
 static void a_hole_is_punched_without_changing_states(struct kunit *test)
@@ -290,15 +340,14 @@ static void a_revoke_asks_nobody(struct kunit *test)
 	env->clients[1].refuse = -EBUSY;
 	env->prepare_error = -EAGAIN;
 	/* Without memory either: the first allocation would fail. */
-	gmem_fail_nth(1);
+	fake_fail_nth(1);
 	for (round = 0; round < 3; round++) {
 		fake_env_reset(env);
 		gmem_revoke_range(env->space, 5, ULONG_MAX);
 		KUNIT_EXPECT_STREQ(test, env->journal,
 				   "A:revoke B:revoke C:revoke P:revoke ");
 	}
-	KUNIT_EXPECT_FALSE(test, gmem_fail_hit());
-	gmem_fail_nth(0);
+	KUNIT_EXPECT_FALSE(test, fake_fail_end());
 	FAKE_EXPECT_STATE(env, 0, 1023, GMEM_SHARED);
 	fake_env_reset(env);
 	gmem_revoke_range(env->space, NR_PAGES, ULONG_MAX);
@@ -335,13 +384,12 @@ static void no_room_for_a_late_client_leaves_nothing_changed(struct kunit *test)
 
 	fake_client_add(env, GMEM_RANK_MMU, GMEM_POLICY_UNMAP, 0, NR_PAGES - 1);
 	env->on_settle = register_late;
-	/* Transaction, slots, one leaf, the provider's; then slots again. */
-	gmem_fail_nth(5);
+	/* Transaction, claim, slots, leaf, provider; register, slots again. */
+	fake_fail_nth(7);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			gmem_convert_range(env->space, 5, 9, GMEM_PRIVATE, 0,
 					   &report));
-	KUNIT_EXPECT_TRUE(test, gmem_fail_hit());
-	gmem_fail_nth(0);
+	KUNIT_EXPECT_TRUE(test, fake_fail_end());
 	expect_report(test, &report, GMEM_PHASE_RAISE, -ENOMEM, 5, "");
 	KUNIT_EXPECT_STREQ(test, env->journal, "");
 	FAKE_EXPECT_STATE(env, 0, 20, GMEM_SHARED);
@@ -394,85 +442,13 @@ static void the_first_and_the_last_page_convert(struct kunit *test)
 					  GMEM_SCOPE_REQUEST));
 }
 
-struct task_env {
-	struct fake_env *env;
-	struct completion inside;
-	struct completion go_on;
-	struct task_struct *task;
-	struct gmem_report report;
-	pgoff_t start, last;
-	bool done;
-	int ret;
-};
-
-static struct task_env *parked;
-
-static void park(struct fake_env *env)
-{
-	env->on_prepare = NULL;
-	complete(&parked->inside);
-	wait_for_completion(&parked->go_on);
-}
-
-static int convert_fn(void *data)
-{
-	struct task_env *t = data;
-
-	allow_signal(SIGINT);
-	t->ret = gmem_convert_range(t->env->space, t->start, t->last,
-				    GMEM_PRIVATE, 0, &t->report);
-	WRITE_ONCE(t->done, true);
-	return 0;
-}
-
-static int wait_fn(void *data)
-{
-	struct task_env *t = data;
-
-	allow_signal(SIGINT);
-	t->ret = gmem_space_wait(t->env->space, t->start, GMEM_SCOPE_EFFECTIVE,
-				 TASK_INTERRUPTIBLE);
-	WRITE_ONCE(t->done, true);
-	return 0;
-}
-
-static void task_start(struct kunit *test, struct task_env *t,
-		       struct fake_env *env, int (*fn)(void *), pgoff_t start,
-		       pgoff_t last)
-{
-	t->env = env;
-	t->start = start;
-	t->last = last;
-	init_completion(&t->inside);
-	init_completion(&t->go_on);
-	t->task = kthread_run(fn, t, "gmem_task");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, t->task);
-	get_task_struct(t->task);
-}
-
-static void task_join(struct task_env *t)
-{
-	kthread_stop(t->task);
-	put_task_struct(t->task);
-}
-
-/* Starts a conversion of 5-9 and holds it inside prepare. */
-static void park_start(struct kunit *test, struct task_env *t,
-		       struct fake_env *env)
-{
-	parked = t;
-	env->on_prepare = park;
-	task_start(test, t, env, convert_fn, 5, 9);
-	wait_for_completion(&t->inside);
-}
-
 static void nobody_outside_the_span_notices(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
 	struct gmem_report report;
-	struct task_env t = {};
+	struct fake_task t = {};
 
-	park_start(test, &t, env);
+	fake_task_park(&t, env, 5, 9);
 	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 10, 1023,
 						    GMEM_PRIVATE, GMEM_NOWAIT,
 						    &report));
@@ -483,50 +459,40 @@ static void nobody_outside_the_span_notices(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, gmem_space_wait(env->space, 4,
 						 GMEM_SCOPE_EFFECTIVE,
 						 TASK_UNINTERRUPTIBLE));
-	complete(&t.go_on);
-	task_join(&t);
-	KUNIT_EXPECT_EQ(test, 0, t.ret);
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&t));
 }
 
 static void an_overlapping_operation_waits_or_is_told(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
-	struct task_env t = {}, other = {};
+	struct fake_task t = {}, other = {};
 	struct gmem_report report;
 
-	park_start(test, &t, env);
+	fake_task_park(&t, env, 5, 9);
 	KUNIT_EXPECT_EQ(test, -EAGAIN,
 			gmem_convert_range(env->space, 9, 20, GMEM_PRIVATE,
 					   GMEM_NOWAIT, &report));
 	expect_report(test, &report, GMEM_PHASE_CLAIM, -EAGAIN, 9, "");
 
-	task_start(test, &other, env, convert_fn, 9, 20);
-	msleep(20);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(other.done));
-	complete(&t.go_on);
-	task_join(&t);
-	task_join(&other);
-	KUNIT_EXPECT_EQ(test, 0, t.ret);
-	KUNIT_EXPECT_EQ(test, 0, other.ret);
+	fake_task_start(&other, env, fake_task_to_private, 9, 20);
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&other));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&t));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_join(&other));
 	FAKE_EXPECT_STATE(env, 5, 20, GMEM_PRIVATE);
 }
 
 static void a_signal_ends_the_wait_with_nothing_changed(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
-	struct task_env t = {}, other = {};
+	struct fake_task t = {}, other = {};
 
-	park_start(test, &t, env);
-	task_start(test, &other, env, convert_fn, 9, 20);
-	msleep(20);
+	fake_task_park(&t, env, 5, 9);
+	fake_task_start(&other, env, fake_task_to_private, 9, 20);
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&other));
 	send_sig(SIGINT, other.task, 1);
-	while (!READ_ONCE(other.done))
-		usleep_range(500, 1000);
-	KUNIT_EXPECT_EQ(test, -EINTR, other.ret);
+	KUNIT_EXPECT_EQ(test, -EINTR, fake_task_join(&other));
 	expect_report(test, &other.report, GMEM_PHASE_CLAIM, -EINTR, 9, "");
-	task_join(&other);
-	complete(&t.go_on);
-	task_join(&t);
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&t));
 	FAKE_EXPECT_STATE(env, 5, 9, GMEM_PRIVATE);
 	FAKE_EXPECT_STATE(env, 10, 20, GMEM_SHARED);
 }
@@ -534,22 +500,18 @@ static void a_signal_ends_the_wait_with_nothing_changed(struct kunit *test)
 static void a_lookup_waits_at_the_fence_until_it_is_down(struct kunit *test)
 {
 	struct fake_env *env = fake_env_alloc(test, NR_PAGES, GMEM_SHARED);
-	struct task_env t = {}, waiter = {}, impatient = {};
+	struct fake_task t = {}, waiter = {}, impatient = {};
 
-	park_start(test, &t, env);
-	task_start(test, &waiter, env, wait_fn, 7, 7);
-	task_start(test, &impatient, env, wait_fn, 7, 7);
-	msleep(20);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(waiter.done));
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(impatient.done));
+	fake_task_park(&t, env, 5, 9);
+	fake_task_start(&waiter, env, fake_task_wait, 7, 7);
+	fake_task_start(&impatient, env, fake_task_wait, 7, 7);
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&waiter));
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&impatient));
 	send_sig(SIGINT, impatient.task, 1);
-	task_join(&impatient);
-	KUNIT_EXPECT_EQ(test, -EINTR, impatient.ret);
-	KUNIT_EXPECT_FALSE(test, READ_ONCE(waiter.done));
-	complete(&t.go_on);
-	task_join(&t);
-	task_join(&waiter);
-	KUNIT_EXPECT_EQ(test, 0, waiter.ret);
+	KUNIT_EXPECT_EQ(test, -EINTR, fake_task_join(&impatient));
+	KUNIT_EXPECT_TRUE(test, fake_task_waits(&waiter));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_finish(&t));
+	KUNIT_EXPECT_EQ(test, 0, fake_task_join(&waiter));
 }
 
 static struct kunit_case txn_cases[] = {
@@ -563,7 +525,8 @@ static struct kunit_case txn_cases[] = {
 	KUNIT_CASE_PARAM(the_report_says_what_the_errno_means,
 			 refuse_gen_params),
 	KUNIT_CASE_PARAM(bad_arguments_are_refused, bad_gen_params),
-	KUNIT_CASE(every_failed_allocation_leaves_nothing_changed),
+	KUNIT_CASE_PARAM(every_failed_step_leaves_nothing_changed,
+			 op_gen_params),
 	KUNIT_CASE(a_hole_is_punched_without_changing_states),
 	KUNIT_CASE(a_hole_may_be_refused),
 	KUNIT_CASE(a_revoke_asks_nobody),

@@ -4,7 +4,7 @@
  *
  * Two clients: A maps all eight pages, B the pages 2 to 5.  256 maps x 36 spans
  * x (to private, to shared, punch) x (no fault, each page pinned, A refuses, B
- * refuses, each allocation fails).  After each operation the result, the report,
+ * refuses, each step fails).  After each operation the result, the report,
  * the calls and what everybody sees must be what the oracle says.
  */
 #include <linux/sched.h>
@@ -23,7 +23,7 @@ enum world_fault {
 	FAULT_PIN_FIRST,	/* page 0; seven more follow */
 	FAULT_A = FAULT_PIN_FIRST + WORLD_PAGES,
 	FAULT_B,
-	FAULT_ALLOC_FIRST,	/* the first allocation; more follow */
+	FAULT_STEP_FIRST,	/* the first step that may fail; more follow */
 };
 
 /* One of them. */
@@ -57,9 +57,9 @@ static int pinned_page(const struct world_case *c)
 	       c->fault - FAULT_PIN_FIRST : -1;
 }
 
-static bool alloc_fault(const struct world_case *c)
+static bool step_fault(const struct world_case *c)
 {
-	return c->fault >= FAULT_ALLOC_FIRST;
+	return c->fault >= FAULT_STEP_FIRST;
 }
 
 /* Runs of @changing, page by page, the plain way. */
@@ -134,9 +134,8 @@ static void oracle(struct world *world, const struct world_case *c,
 			 c->target == GMEM_SHARED ? span & ~c->map :
 			 span & c->map;
 	in_b = want->changing & bits(B_FIRST, B_LAST);
-	if (alloc_fault(c)) {
-		want->ret = -ENOMEM;
-		want->index = c->first;
+	if (step_fault(c)) {
+		want->ret = gmem_fault_error(gmem_fault_last());
 		return;
 	}
 	if (!want->changing)
@@ -183,15 +182,14 @@ static void world_fault_on(struct world *world, const struct world_case *c)
 		world->ops->pin(world, pin);
 	else if (pin >= 0)
 		world->env->refs[WORLD_BASE + pin] = 1;
-	if (alloc_fault(c))
-		gmem_fail_nth(c->fault - FAULT_ALLOC_FIRST + 1);
+	if (step_fault(c))
+		fake_fail_nth(c->fault - FAULT_STEP_FIRST + 1);
 }
 
 static void world_fault_off(struct world *world, const struct world_case *c)
 {
 	int pin = pinned_page(c);
 
-	gmem_fail_nth(0);
 	if (pin >= 0 && world->ops)
 		world->ops->unpin(world, pin);
 	else if (pin >= 0)
@@ -212,6 +210,18 @@ static bool world_check_map(struct world *world, const struct world_case *c,
 	return true;
 }
 
+/* A step that failed on demand: unchanged, whoever was called until then. */
+static const char *world_check_step(struct world *world,
+				    const struct gmem_report *report)
+{
+	pgoff_t index = report->index - WORLD_BASE;
+
+	if (index >= WORLD_PAGES)
+		return "index of the report";
+	fake_expect_balanced(world->env);
+	return NULL;
+}
+
 /* Whether all is as the oracle says; what is not, in words. */
 static const char *world_check(struct world *world, const struct world_case *c,
 			       const struct world_want *want, int ret,
@@ -221,9 +231,14 @@ static const char *world_check(struct world *world, const struct world_case *c,
 
 	if (ret != want->ret)
 		return "result";
-	if (ret && (report->error != ret ||
-		    report->index != WORLD_BASE + want->index))
-		return "error and index of the report";
+	if (ret && report->error != ret)
+		return "error of the report";
+	if (!world_check_map(world, c, want))
+		return "states";
+	if (step_fault(c))
+		return world_check_step(world, report);
+	if (ret && report->index != WORLD_BASE + want->index)
+		return "index of the report";
 	if (strcmp(report->holder, want->holder))
 		return "holder of the report";
 	if (!ret && memchr_inv(report, 0, sizeof(*report)))
@@ -231,8 +246,6 @@ static const char *world_check(struct world *world, const struct world_case *c,
 	if (ret == -EAGAIN && report->refs_seen != report->refs_expected +
 	    (world->ops ? world->ops->pin_refs : 1))
 		return "references of the report";
-	if (!world_check_map(world, c, want))
-		return "states";
 	if (strcmp(env->journal, want->journal))
 		return "calls";
 	if (strcmp(env->clients[0].plan, want->plan_a) ||
@@ -260,7 +273,6 @@ static bool world_one(struct world *world, const struct world_case *c,
 	bool punched;
 	int ret;
 
-	oracle(world, c, &want);
 	world_set_map(world, c->map);
 	fake_env_reset(env);
 	world_fault_on(world, c);
@@ -269,12 +281,13 @@ static bool world_one(struct world *world, const struct world_case *c,
 	else
 		ret = gmem_convert_range(env->space, start, last, c->target, 0,
 					 &report);
-	if (alloc_fault(c) && !gmem_fail_hit()) {
-		/* There is no such allocation: the faults are through. */
+	if (step_fault(c) && !fake_fail_end()) {
+		/* There is no such step: the faults are through. */
 		world_fault_off(world, c);
 		return false;
 	}
 	++*count;
+	oracle(world, c, &want);
 	wrong = world_check(world, c, &want, ret, &report);
 	punched = !ret && c->op == GMEM_OP_PUNCH;
 	if (!wrong && world->ops &&
@@ -300,9 +313,9 @@ static void world_faults(struct world *world, struct world_case *c,
 			 unsigned int *count)
 {
 	for (c->fault = FAULT_NONE; world_one(world, c, count); c->fault++) {
-		/* The library's own allocations do not depend on the provider. */
+		/* The library's own steps do not depend on the provider. */
 		if (world_failed(world) ||
-		    (world->ops && c->fault == FAULT_ALLOC_FIRST - 1))
+		    (world->ops && c->fault == FAULT_STEP_FIRST - 1))
 			return;
 	}
 }

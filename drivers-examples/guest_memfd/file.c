@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/gmem_folios.h>
+#include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -79,7 +80,7 @@ static long guest_memfd_fallocate(struct file *file, int mode, loff_t offset,
 		ret = gmem_punch_range(guest_memfd_space(inode), pages.start,
 				       pages.last, 0, &report);
 	else
-		ret = gmem_folios_populate(guest_memfd_folios(inode),
+		ret = gmem_folios_allocate(guest_memfd_folios(inode),
 					   pages.start, pages.last);
 	if (!ret)
 		file_modified(file);
@@ -163,6 +164,43 @@ static int guest_memfd_get_runs(struct inode *inode,
 	return copy_to_user(argp, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
+static int guest_memfd_copy_page(void *priv, pgoff_t index, struct page *page,
+				 struct page *src)
+{
+	copy_highpage(page, src);
+	return 0;
+}
+
+static int guest_memfd_populate(struct inode *inode,
+				struct guest_memfd_populate __user *argp)
+{
+	struct guest_memfd_populate arg;
+	struct gmem_report report;
+	struct gmem_run pages;
+	long done;
+	int ret;
+
+	if (copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) ||
+	    !arg.source || !PAGE_ALIGNED(arg.source) ||
+	    arg.source + arg.size < arg.source)
+		return -EINVAL;
+	ret = guest_memfd_range(inode, arg.offset, arg.size, &pages);
+	if (ret)
+		return ret;
+	done = gmem_folios_populate(guest_memfd_folios(inode), pages.start,
+				    pages.last, u64_to_user_ptr(arg.source),
+				    guest_memfd_copy_page, NULL, &report);
+	if (done < 0)
+		return done;
+	/* What is done is done: where it is not all, the rest can be tried again. */
+	arg.offset += (u64)done << PAGE_SHIFT;
+	arg.source += (u64)done << PAGE_SHIFT;
+	arg.size -= (u64)done << PAGE_SHIFT;
+	return copy_to_user(argp, &arg, sizeof(arg)) ? -EFAULT : 0;
+}
+
 static long guest_memfd_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg)
 {
@@ -174,6 +212,8 @@ static long guest_memfd_ioctl(struct file *file, unsigned int cmd,
 		return guest_memfd_convert(inode, argp);
 	case GUEST_MEMFD_GET_RUNS:
 		return guest_memfd_get_runs(inode, argp);
+	case GUEST_MEMFD_POPULATE:
+		return guest_memfd_populate(inode, argp);
 	case GUEST_MEMFD_HOLD:
 		return guest_memfd_hold_create(file, guest_memfd_space(inode),
 					       argp);
@@ -202,8 +242,15 @@ static const struct inode_operations guest_memfd_iops = {
 	.setattr = guest_memfd_setattr,
 };
 
+static int guest_memfd_error_folio(struct address_space *mapping,
+				   struct folio *folio)
+{
+	return gmem_folios_error(guest_memfd_folios(mapping->host), folio);
+}
+
 static const struct address_space_operations guest_memfd_aops = {
 	.dirty_folio = noop_dirty_folio,
+	.error_remove_folio = guest_memfd_error_folio,
 };
 
 static struct inode *guest_memfd_inode(loff_t size, enum gmem_state state)

@@ -7,6 +7,7 @@
  * must have both, because memory failure and release ask nobody.
  */
 #include <linux/anon_inodes.h>
+#include <linux/ctype.h>
 #include <linux/file.h>
 #include <linux/gmem_client.h>
 #include <linux/module.h>
@@ -20,6 +21,17 @@ struct guest_memfd_hold_client {
 	struct file *file;
 	char name[GUEST_MEMFD_HOLD_NAME_LEN];
 };
+
+/* Root reads it in debugfs and traces, line by line. */
+static bool hold_name_valid(const char *name)
+{
+	size_t i, len = strnlen(name, GUEST_MEMFD_HOLD_NAME_LEN);
+
+	for (i = 0; i < len; i++)
+		if (!isascii(name[i]) || !isprint(name[i]))
+			return false;
+	return len && len < GUEST_MEMFD_HOLD_NAME_LEN;
+}
 
 static int hold_prepare(struct gmem_slot *slot)
 {
@@ -73,8 +85,8 @@ static const struct file_operations hold_fops = {
  * @argp: the argument, in user memory
  *
  * Return: a new file descriptor, or a negative errno: -EFAULT, -EINVAL,
- *	-ENOMEM, -EMFILE, -EINTR for a signal while it waits for a conversion
- *	that has begun before.
+ *	-ENOMEM, -EMFILE, -ENODEV if the module is going away, -EINTR for a
+ *	signal while it waits for a conversion that has begun before.
  */
 int guest_memfd_hold_create(struct file *file, struct gmem_space *space,
 			    const struct guest_memfd_hold __user *argp)
@@ -87,8 +99,7 @@ int guest_memfd_hold_create(struct file *file, struct gmem_space *space,
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
 	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) ||
-	    !arg.name[0] || strnlen(arg.name, sizeof(arg.name)) ==
-	    sizeof(arg.name))
+	    !hold_name_valid(arg.name))
 		return -EINVAL;
 	ret = guest_memfd_range(file_inode(file), arg.offset, arg.size, &pages);
 	if (ret)

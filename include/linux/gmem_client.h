@@ -38,6 +38,8 @@ struct module;
  * @plan: what the transaction changes
  * @span: hull of the changing pages that the client may map; exact runs with
  *	gmem_for_each_run()
+ * @first_run: number of the first run of @plan that reaches into @span
+ * @last_run: number of the last one
  * @priv: the client's own, from prepare to complete or abort
  * @report: private to the library, filled by gmem_slot_refuse()
  */
@@ -45,6 +47,8 @@ struct gmem_slot {
 	struct gmem_client *client;
 	const struct gmem_plan *plan;
 	struct gmem_run span;
+	unsigned long first_run;
+	unsigned long last_run;
 	void *priv;
 	struct gmem_report *report;
 };
@@ -60,13 +64,15 @@ struct gmem_slot {
  *	called again for it.  Should name the page with gmem_slot_refuse().
  * @invalidate: Mandatory.  Removes the translations of the runs; on return none
  *	is left, in no TLB either.  Which operations call it: enum gmem_policy.
+ *	What hardware refuses to give back goes to gmem_client_quarantine().
  * @complete: Optional.  The new state is stored and lookups will soon see it;
  *	may map the new kind of page from what prepare reserved.
  * @abort: Mandatory with @prepare.  Undoes what prepare reserved.
  * @revoke: Mandatory.  Removes the translations of @start to @last (inclusive),
  *	as @invalidate does, without having been asked.  Allocates nothing.
  * @check: Optional, called with CONFIG_GMEM_CONVERT_DEBUG only, after
- *	@invalidate.  Returns whether nothing in @start to @last is mapped.
+ *	@invalidate and @revoke.  Returns whether nothing in @start to @last is mapped,
+ *	what is quarantined excepted.
  */
 struct gmem_client_ops {
 	int (*prepare)(struct gmem_slot *slot);
@@ -106,6 +112,23 @@ enum gmem_policy {
 	GMEM_POLICY_RESIZE,
 };
 
+/* The callbacks, as they are counted. */
+enum gmem_call {
+	GMEM_CALL_PREPARE,
+	GMEM_CALL_INVALIDATE,
+	GMEM_CALL_COMPLETE,
+	GMEM_CALL_ABORT,
+	GMEM_CALL_REVOKE,
+	GMEM_NR_CALLS,
+};
+
+/* For debugfs: how often, how often prepare refused, the longest of each. */
+struct gmem_client_stats {
+	atomic64_t nr_calls[GMEM_NR_CALLS];
+	atomic64_t nr_refusals;
+	atomic64_t worst_ns[GMEM_NR_CALLS];
+};
+
 /**
  * struct gmem_client - one user of guest memory
  * @ops: callbacks
@@ -135,12 +158,15 @@ struct gmem_client {
 	bool dying;
 	/* Prepared and not ended; disjoint transactions run in parallel. */
 	atomic_long_t nr_open;
+	struct gmem_client_stats stats;
 };
 
 int gmem_client_register(struct gmem_space *space, struct gmem_client *client);
 void gmem_client_unregister(struct gmem_client *client);
 
 void gmem_slot_refuse(struct gmem_slot *slot, pgoff_t index);
+void gmem_client_quarantine(struct gmem_client *client, pgoff_t start,
+			    pgoff_t last);
 
 /**
  * gmem_for_each_run() - the exact pages that change for a client
@@ -149,7 +175,7 @@ void gmem_slot_refuse(struct gmem_slot *slot, pgoff_t index);
  * @run: struct gmem_run, set to each run, clipped to the client's range
  */
 #define gmem_for_each_run(slot, i, run)					\
-	for ((i) = 0; (i) < (slot)->plan->nr_runs; (i)++)		\
+	for ((i) = (slot)->first_run; (i) <= (slot)->last_run; (i)++)	\
 		for_each_if(gmem_plan_clip((slot)->plan, (i),		\
 					   (slot)->span.start,		\
 					   (slot)->span.last, &(run)))

@@ -40,11 +40,13 @@ enum gmem_state {
  * @GMEM_OP_CONVERT: changes the state of pages
  * @GMEM_OP_PUNCH: gives the memory back, the state stays
  * @GMEM_OP_REVOKE: as punch, but cannot be refused and allocates nothing
+ * @GMEM_OP_POPULATE: fills private pages with their first contents
  */
 enum gmem_op {
 	GMEM_OP_CONVERT,
 	GMEM_OP_PUNCH,
 	GMEM_OP_REVOKE,
+	GMEM_OP_POPULATE,
 };
 
 /**
@@ -100,13 +102,17 @@ struct gmem_run {
  * @phase: phase that refused
  * @error: the negative errno that the call returned
  * @index: first page in the way; the start of the request when no single page
- *	is (-ENOMEM, -EINTR, -EINVAL)
+ *	is (-ENOMEM, -EINTR, bad arguments).  With @quarantined, the first page
+ *	that was lost
  * @holder: name of the client in the way, "references" for a page that somebody
- *	else holds, or empty
+ *	else holds, "quarantine" or "memory failure" for one that is lost,
+ *	"shared" for one that cannot be populated, "populate" if the callback
+ *	failed, or empty
  * @refs_seen: references found on the page in the way (a snapshot)
  * @refs_expected: references it would have if nobody else used it
+ * @quarantined: the call returned 0, but hardware has not given every page back
  *
- * Zeroed when the call returned 0.
+ * Zeroed when the call did all that it was asked for.
  */
 struct gmem_report {
 	enum gmem_phase phase;
@@ -115,6 +121,7 @@ struct gmem_report {
 	char holder[GMEM_NAME_LEN];
 	unsigned long refs_seen;
 	unsigned long refs_expected;
+	bool quarantined;
 };
 
 /* Fail with -EAGAIN rather than wait for a conflicting operation. */
@@ -127,6 +134,10 @@ void gmem_space_free(struct gmem_space *space);
 
 int gmem_space_lookup(struct gmem_space *space, pgoff_t index,
 		      enum gmem_scope scope);
+unsigned int gmem_space_max_order(struct gmem_space *space, pgoff_t index,
+				  unsigned int max_order);
+void gmem_space_limit(struct gmem_space *space, const struct gmem_run *range,
+		      unsigned int order);
 int gmem_space_wait(struct gmem_space *space, pgoff_t index,
 		    enum gmem_scope scope, unsigned int task_state);
 int gmem_space_settle(struct gmem_space *space, const struct gmem_run *range);
@@ -139,5 +150,11 @@ int gmem_convert_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 int gmem_punch_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 		     unsigned int flags, struct gmem_report *report);
 void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last);
+void gmem_unmap_range(struct gmem_space *space, pgoff_t start, pgoff_t last);
+
+typedef int (*gmem_populate_fn)(void *priv, pgoff_t index);
+long gmem_populate_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
+			 gmem_populate_fn populate, void *priv,
+			 struct gmem_report *report);
 
 #endif /* _LINUX_GMEM_CONVERT_H */

@@ -21,8 +21,27 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 void gmem_folios_free(struct gmem_folios *folios);
 struct gmem_space *gmem_folios_space(struct gmem_folios *folios);
 
-int gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
+int gmem_folios_allocate(struct gmem_folios *folios, pgoff_t start,
 			 pgoff_t last);
+
+/**
+ * typedef gmem_folios_populate_fn - fills one private page
+ * @priv: the caller's
+ * @index: page in the file
+ * @page: its memory
+ * @src: page to fill it from, pinned, or NULL
+ *
+ * Return: 0, or an error that ends the batch.
+ */
+typedef int (*gmem_folios_populate_fn)(void *priv, pgoff_t index,
+				       struct page *page, struct page *src);
+
+long gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
+			  pgoff_t last, const void __user *src,
+			  gmem_folios_populate_fn populate, void *priv,
+			  struct gmem_report *report);
+
+int gmem_folios_error(struct gmem_folios *folios, struct folio *folio);
 struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index);
 int gmem_folios_mmap(struct vm_area_struct *vma);
 vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf);

@@ -25,9 +25,9 @@
  * @settle: Optional.  A look at the references that binds nobody, before the
  *	fence goes up; may drain the lru batches, once.
  * @prepare: Optional.  Unmaps host page tables and freezes the references of
- *	what becomes private or changes structure.  Returns 0, or -EAGAIN (named
- *	with gmem_report_refuse()) or -EINTR; then nothing is left frozen and the
- *	provider is only called for @release.
+ *	what becomes private or changes structure.  Returns 0, or -EAGAIN or
+ *	-EHWPOISON (named with gmem_report_refuse()) or -EINTR; then nothing is
+ *	left frozen and the provider is only called for @release.
  * @commit: Mandatory.  After every client's invalidate, before the new state
  *	is stored: splits and merges frozen folios; for %GMEM_OP_PUNCH gives the
  *	memory back.
@@ -35,7 +35,11 @@
  * @release: Optional.  Gives back what @reserve got and nobody used.  Called
  *	exactly once for every @reserve that returned 0.
  * @revoke: Mandatory.  Gives the memory of @start to @last (inclusive) back;
- *	allocates nothing.
+ *	allocates nothing.  Keeps what gmem_space_quarantined() finds there.
+ * @quarantine: Optional.  Hardware has kept @run: rounds it out to whole folios,
+ *	as they stand now, and sees to it that they are never freed.  Called from
+ *	a client's callback, possibly with the client's locks held and with the
+ *	folios frozen; must not sleep, cannot fail.
  */
 struct gmem_provider_ops {
 	void (*widen)(struct gmem_provider *provider, struct gmem_run *span);
@@ -53,6 +57,7 @@ struct gmem_provider_ops {
 			const struct gmem_plan *plan);
 	void (*revoke)(struct gmem_provider *provider, pgoff_t start,
 		       pgoff_t last);
+	void (*quarantine)(struct gmem_provider *provider, struct gmem_run *run);
 };
 
 /**
@@ -65,6 +70,8 @@ struct gmem_provider {
 	const struct gmem_provider_ops *ops;
 };
 
+bool gmem_space_quarantined(struct gmem_space *space,
+			    const struct gmem_run *range, struct gmem_run *run);
 void gmem_report_refuse(struct gmem_report *report, pgoff_t index,
 			const char *holder, unsigned long refs_seen,
 			unsigned long refs_expected);

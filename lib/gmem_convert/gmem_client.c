@@ -26,6 +26,20 @@ struct lockdep_map gmem_callback_map =
 	STATIC_LOCKDEP_MAP_INIT("gmem_convert_callback", &gmem_callback_key);
 #endif
 
+static const char * const gmem_call_names[GMEM_NR_CALLS] = {
+	[GMEM_CALL_PREPARE] = "prepare",
+	[GMEM_CALL_INVALIDATE] = "invalidate",
+	[GMEM_CALL_COMPLETE] = "complete",
+	[GMEM_CALL_ABORT] = "abort",
+	[GMEM_CALL_REVOKE] = "revoke",
+};
+
+/* For debugfs and traces. */
+const char *gmem_call_name(enum gmem_call call)
+{
+	return gmem_call_names[call];
+}
+
 static bool gmem_client_valid(const struct gmem_client *client,
 			      const struct gmem_space *space)
 {
@@ -57,7 +71,7 @@ int gmem_client_register(struct gmem_space *space, struct gmem_client *client)
 
 	if (!gmem_client_valid(client, space))
 		return -EINVAL;
-	if (!try_module_get(client->owner))
+	if (gmem_fault(GMEM_FAULT_REGISTER) || !try_module_get(client->owner))
 		return -ENODEV;
 
 	gmem_may_wait_for_callback();
@@ -65,6 +79,7 @@ int gmem_client_register(struct gmem_space *space, struct gmem_client *client)
 	client->nr_users = 0;
 	client->dying = false;
 	atomic_long_set(&client->nr_open, 0);
+	memset(&client->stats, 0, sizeof(client->stats));
 
 	guard(mutex)(&space->clients_lock);
 	/* Behind the last one of the same or a lower rank. */
@@ -146,22 +161,29 @@ static unsigned long gmem_plan_find(const struct gmem_plan *plan, pgoff_t index)
 	return low;
 }
 
-/* Hull of what changes inside @range; whether there is anything. */
-static bool gmem_plan_hull(const struct gmem_plan *plan,
-			   const struct gmem_run *range, struct gmem_run *hull)
+/* A slot for what changes inside the client's range; whether there is anything. */
+static bool gmem_slot_init(struct gmem_slot *slot, struct gmem_client *client,
+			   const struct gmem_plan *plan)
 {
+	const struct gmem_run *range = &client->range;
 	unsigned long first = gmem_plan_find(plan, range->start);
 	unsigned long last = gmem_plan_find(plan, range->last);
-	struct gmem_run run;
+	struct gmem_run hull, run;
 
 	if (first == plan->nr_runs ||
-	    !gmem_plan_clip(plan, first, range->start, range->last, hull))
+	    !gmem_plan_clip(plan, first, range->start, range->last, &hull))
 		return false;
 	/* The run found for the end may begin behind it. */
 	if (last == plan->nr_runs ||
 	    !gmem_plan_clip(plan, last, range->start, range->last, &run))
-		gmem_plan_clip(plan, last - 1, range->start, range->last, &run);
-	hull->last = run.last;
+		gmem_plan_clip(plan, --last, range->start, range->last, &run);
+	*slot = (struct gmem_slot){
+		.client = client,
+		.plan = plan,
+		.span = { hull.start, run.last },
+		.first_run = first,
+		.last_run = last,
+	};
 	return true;
 }
 
@@ -183,12 +205,12 @@ int gmem_clients_list(struct gmem_space *space, const struct gmem_plan *plan,
 
 	guard(mutex)(&space->clients_lock);
 	list_for_each_entry(client, &space->clients, entry) {
-		struct gmem_run hull;
+		struct gmem_slot slot;
 
 		if (client->dying ||
 		    (client->policy == GMEM_POLICY_KEEP &&
 		     plan->op == GMEM_OP_CONVERT) ||
-		    !gmem_plan_hull(plan, &client->range, &hull))
+		    !gmem_slot_init(&slot, client, plan))
 			continue;
 		if (nr == max) {
 			for (i = 0; i < nr; i++)
@@ -196,9 +218,7 @@ int gmem_clients_list(struct gmem_space *space, const struct gmem_plan *plan,
 			return -ENOSPC;
 		}
 		gmem_client_get(client);
-		slots[nr++] = (struct gmem_slot){
-			.client = client, .plan = plan, .span = hull,
-		};
+		slots[nr++] = slot;
 	}
 	return nr;
 }
@@ -217,31 +237,51 @@ void gmem_clients_unlist(struct gmem_space *space, struct gmem_slot *slots,
 static ktime_t gmem_callback_begin(void)
 {
 	gmem_callback_enter();
-	return trace_gmem_client_enabled() ? ktime_get() : 0;
+	return ktime_get();
 }
 
-static void gmem_callback_end(const struct gmem_client *client, const char *call,
+static void gmem_callback_end(struct gmem_client *client, enum gmem_call call,
 			      const struct gmem_run *span, int ret,
 			      ktime_t begin)
 {
+	struct gmem_client_stats *stats = &client->stats;
+	s64 ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	s64 worst = atomic64_read(&stats->worst_ns[call]);
+
 	gmem_callback_leave();
-	trace_gmem_client(client->space->name, client->name, call, span, ret,
-			  begin ? ktime_sub(ktime_get(), begin) : 0);
+	atomic64_inc(&stats->nr_calls[call]);
+	if (ret)
+		atomic64_inc(&stats->nr_refusals);
+	while (ns > worst &&
+	       !atomic64_try_cmpxchg(&stats->worst_ns[call], &worst, ns))
+		;
+	trace_gmem_client(client->space->name, client->name,
+			  gmem_call_name(call), span, ret, ns);
+}
+
+static int gmem_slot_ask(struct gmem_slot *slot)
+{
+	struct gmem_client *client = slot->client;
+	ktime_t begin;
+	int ret;
+
+	ret = gmem_fault(GMEM_FAULT_PREPARE_CLIENT);
+	if (ret || !client->ops->prepare)
+		return ret;
+	begin = gmem_callback_begin();
+	ret = client->ops->prepare(slot);
+	gmem_callback_end(client, GMEM_CALL_PREPARE, &slot->span, ret, begin);
+	return ret;
 }
 
 static int gmem_slot_prepare(struct gmem_slot *slot, struct gmem_report *report)
 {
 	struct gmem_client *client = slot->client;
-	ktime_t begin;
-	int ret = 0;
+	int ret;
 
-	if (client->ops->prepare) {
-		slot->report = report;
-		begin = gmem_callback_begin();
-		ret = client->ops->prepare(slot);
-		gmem_callback_end(client, "prepare", &slot->span, ret, begin);
-		slot->report = NULL;
-	}
+	slot->report = report;
+	ret = gmem_slot_ask(slot);
+	slot->report = NULL;
 	if (ret != 0 && ret != -EBUSY && ret != -EAGAIN && ret != -ENOMEM &&
 	    ret != -EINTR) {
 		WARN_ONCE(1, "gmem_convert: %s: prepare returned %d\n",
@@ -251,7 +291,7 @@ static int gmem_slot_prepare(struct gmem_slot *slot, struct gmem_report *report)
 	if (ret)
 		gmem_report_refuse(report, slot->span.start, client->name, 0, 0);
 	else	/* Whatever it said, it agreed. */
-		memset(report, 0, sizeof(*report));
+		gmem_report_forget(report);
 	return ret;
 }
 
@@ -278,20 +318,6 @@ int gmem_slots_prepare(struct gmem_slot *slots, unsigned int nr,
 	return 0;
 }
 
-static void gmem_slot_check(struct gmem_slot *slot)
-{
-	struct gmem_client *client = slot->client;
-	struct gmem_run run;
-	unsigned long i;
-
-	if (!IS_ENABLED(CONFIG_GMEM_CONVERT_DEBUG) || !client->ops->check)
-		return;
-	gmem_for_each_run(slot, i, run)
-		WARN_ONCE(!client->ops->check(client, run.start, run.last),
-			  "gmem_convert: %s: still maps %lu-%lu\n",
-			  client->name, run.start, run.last);
-}
-
 /* Every client takes its translations away, lowest rank first. */
 void gmem_slots_invalidate(struct gmem_slot *slots, unsigned int nr)
 {
@@ -299,6 +325,8 @@ void gmem_slots_invalidate(struct gmem_slot *slots, unsigned int nr)
 
 	for (i = 0; i < nr; i++) {
 		struct gmem_client *client = slots[i].client;
+		struct gmem_run run;
+		unsigned long n;
 		ktime_t begin;
 
 		if (client->policy == GMEM_POLICY_RESIZE &&
@@ -306,13 +334,14 @@ void gmem_slots_invalidate(struct gmem_slot *slots, unsigned int nr)
 			continue;
 		begin = gmem_callback_begin();
 		client->ops->invalidate(&slots[i]);
-		gmem_callback_end(client, "invalidate", &slots[i].span, 0,
-				  begin);
-		gmem_slot_check(&slots[i]);
+		gmem_callback_end(client, GMEM_CALL_INVALIDATE, &slots[i].span,
+				  0, begin);
+		gmem_for_each_run(&slots[i], n, run)
+			gmem_check_unmapped(client, run.start, run.last);
 	}
 }
 
-static void gmem_slot_end(struct gmem_slot *slot, const char *call,
+static void gmem_slot_end(struct gmem_slot *slot, enum gmem_call call,
 			  void (*op)(struct gmem_slot *slot))
 {
 	ktime_t begin;
@@ -329,7 +358,7 @@ static void gmem_slot_end(struct gmem_slot *slot, const char *call,
 void gmem_slots_complete(struct gmem_slot *slots, unsigned int nr)
 {
 	while (nr--)
-		gmem_slot_end(&slots[nr], "complete",
+		gmem_slot_end(&slots[nr], GMEM_CALL_COMPLETE,
 			      slots[nr].client->ops->complete);
 }
 
@@ -337,8 +366,38 @@ void gmem_slots_complete(struct gmem_slot *slots, unsigned int nr)
 void gmem_slots_abort(struct gmem_slot *slots, unsigned int nr)
 {
 	while (nr--)
-		gmem_slot_end(&slots[nr], "abort", slots[nr].client->ops->abort);
+		gmem_slot_end(&slots[nr], GMEM_CALL_ABORT,
+			      slots[nr].client->ops->abort);
 }
+
+/**
+ * gmem_client_quarantine() - hardware does not give pages back
+ * @client: the client, from its invalidate, complete, abort or revoke callback,
+ *	or from its prepare if it has agreed to lose them
+ * @start: first page
+ * @last: last page, inclusive; inside the client's range
+ *
+ * The rest of the operation goes on and succeeds; what is named here is never
+ * mapped, handed out or freed again.  Any later request or access gets
+ * -EHWPOISON.  More is lost if the memory is a larger folio, never less.
+ *
+ * Context: Process context, the fence is up.  Cannot fail, allocates nothing.
+ */
+void gmem_client_quarantine(struct gmem_client *client, pgoff_t start,
+			    pgoff_t last)
+{
+	struct gmem_run run = {
+		max(start, client->range.start), min(last, client->range.last),
+	};
+
+	if (WARN_ONCE(run.start != start || run.last != last ||
+		      start > last,
+		      "gmem_convert: %s: quarantines %lu-%lu, which it may not map\n",
+		      client->name, start, last) && run.start > run.last)
+		return;
+	gmem_space_quarantine(client->space, &run);
+}
+EXPORT_SYMBOL_GPL(gmem_client_quarantine);
 
 /**
  * gmem_clients_revoke() - take memory away from every client, unasked
@@ -367,7 +426,8 @@ void gmem_clients_revoke(struct gmem_space *space, pgoff_t start, pgoff_t last)
 		mutex_unlock(&space->clients_lock);
 		begin = gmem_callback_begin();
 		client->ops->revoke(client, span.start, span.last);
-		gmem_callback_end(client, "revoke", &span, 0, begin);
+		gmem_callback_end(client, GMEM_CALL_REVOKE, &span, 0, begin);
+		gmem_check_unmapped(client, span.start, span.last);
 		mutex_lock(&space->clients_lock);
 		gmem_client_put(client);
 	}

@@ -1,46 +1,99 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gmem_fault: makes the n-th step that may fail, fail, for tests.
+ * gmem_fault: makes a named step that may fail, fail, for tests.
  *
- * Every allocation of the library asks here first.  Commit and abort never do,
- * because nothing in them may fail.
+ * Every such step asks here first, and the kernel's fault injection answers: by
+ * number with /proc/self/fail-nth, so that a program can go through every step
+ * of an operation one by one, or by chance with the files in
+ * gmem_convert/fail/ of debugfs.  Commit and abort have no such steps, and
+ * check-nofail proves it when this file is built.
  */
 #include <kunit/visibility.h>
-#include <linux/sched.h>
+#include <linux/atomic.h>
+#include <linux/debugfs.h>
+#include <linux/fault-inject.h>
+#include <linux/seq_file.h>
 
 #include "internal.h"
 
-static struct {
-	struct task_struct *task;
-	unsigned int countdown;
-	bool hit;
-} gmem_fail;
+static DECLARE_FAULT_ATTR(gmem_fault_attr);
 
-/* Other tasks than the one that set it up never notice. */
-bool gmem_should_fail(void)
-{
-	if (READ_ONCE(gmem_fail.task) != current || !gmem_fail.countdown)
-		return false;
-	if (--gmem_fail.countdown)
-		return false;
-	gmem_fail.hit = true;
-	return true;
-}
-EXPORT_SYMBOL_GPL(gmem_should_fail);
+#define GMEM_FAULT_NAME(id, name, error)	name,
+static const char * const gmem_fault_names[] = {
+	GMEM_FAULTS(GMEM_FAULT_NAME)
+};
 
-/* Fail the @nth step of this task from now on, counting from 1; 0: none. */
-void gmem_fail_nth(unsigned int nth)
-{
-	gmem_fail.countdown = nth;
-	if (nth)
-		gmem_fail.hit = false;
-	WRITE_ONCE(gmem_fail.task, nth ? current : NULL);
-}
-EXPORT_SYMBOL_IF_KUNIT(gmem_fail_nth);
+#define GMEM_FAULT_ERROR(id, name, error)	error,
+static const int gmem_fault_errors[] = {
+	GMEM_FAULTS(GMEM_FAULT_ERROR)
+};
 
-/* Whether the last step that was to fail was reached. */
-bool gmem_fail_hit(void)
+/* How often each step was reached, and how often it failed on demand. */
+static atomic_long_t gmem_fault_reached[GMEM_NR_FAULTS];
+static atomic_long_t gmem_fault_failed[GMEM_NR_FAULTS];
+static enum gmem_fault gmem_fault_latest;
+
+/**
+ * gmem_fault() - whether a step is to fail
+ * @fault: the step
+ *
+ * Context: Any in which the step itself may run.
+ * Return: 0, or the error with which it fails.
+ */
+int gmem_fault(enum gmem_fault fault)
 {
-	return gmem_fail.hit;
+	atomic_long_inc(&gmem_fault_reached[fault]);
+	if (!should_fail(&gmem_fault_attr, 1))
+		return 0;
+	atomic_long_inc(&gmem_fault_failed[fault]);
+	WRITE_ONCE(gmem_fault_latest, fault);
+	return gmem_fault_errors[fault];
 }
-EXPORT_SYMBOL_IF_KUNIT(gmem_fail_hit);
+EXPORT_SYMBOL_GPL(gmem_fault);
+
+/* How often @fault has failed on demand. */
+unsigned long gmem_fault_count(enum gmem_fault fault)
+{
+	return atomic_long_read(&gmem_fault_failed[fault]);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_fault_count);
+
+/* What failed last, for a test that has no other task asking. */
+enum gmem_fault gmem_fault_last(void)
+{
+	return READ_ONCE(gmem_fault_latest);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_fault_last);
+
+const char *gmem_fault_name(enum gmem_fault fault)
+{
+	return gmem_fault_names[fault];
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_fault_name);
+
+int gmem_fault_error(enum gmem_fault fault)
+{
+	return gmem_fault_errors[fault];
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_fault_error);
+
+static int gmem_faults_show(struct seq_file *m, void *v)
+{
+	int i;
+
+	seq_puts(m, "# step, times reached, times failed on demand\n");
+	for (i = 0; i < GMEM_NR_FAULTS; i++)
+		seq_printf(m, "%s %ld %ld\n", gmem_fault_names[i],
+			   atomic_long_read(&gmem_fault_reached[i]),
+			   atomic_long_read(&gmem_fault_failed[i]));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(gmem_faults);
+
+void gmem_fault_init(struct dentry *debugfs)
+{
+	/* What a test wants to happen is not worth a stack trace in the log. */
+	gmem_fault_attr.verbose = 0;
+	fault_create_debugfs_attr("fail", debugfs, &gmem_fault_attr);
+	debugfs_create_file("faults", 0400, debugfs, NULL, &gmem_faults_fops);
+}

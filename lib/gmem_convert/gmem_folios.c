@@ -27,6 +27,11 @@
  * In neither case does it hold a reference that only a retry would get rid of,
  * nor can it map a page that has become private meanwhile (G4, G8).
  *
+ * A page that is lost stays in the table, so that nobody is given a fresh one in
+ * its place and takes zeroes for its contents.  A memory error (PG_hwpoison) can
+ * be punched out and replaced; what hardware has kept (the space's quarantine)
+ * is never freed, not even with the file.
+ *
  * Built in: what it takes from mm is not exported.
  */
 #include <linux/file.h>
@@ -40,6 +45,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <linux/workqueue.h>
 
 #include "internal.h"
 
@@ -57,6 +63,11 @@ struct gmem_folios {
 	struct address_space *mapping;
 	pgoff_t nr_pages;
 	struct gmem_chunk **chunks;
+
+	/* Pages that had a memory error and are still to be revoked. */
+	spinlock_t failed_lock;
+	struct gmem_run failed;
+	struct work_struct failed_work;
 };
 
 static struct gmem_folios *to_folios(struct gmem_provider *provider)
@@ -95,6 +106,8 @@ static struct gmem_chunk *gmem_chunk_get(struct gmem_folios *f, pgoff_t index)
 		return chunk;
 	}
 	BUILD_BUG_ON(GMEM_CHUNK_PAGES * sizeof(*chunk->slots) > PAGE_SIZE);
+	if (gmem_fault(GMEM_FAULT_FOLIOS_CHUNK))
+		return NULL;
 	chunk = kzalloc_obj(*chunk, GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return NULL;
@@ -133,8 +146,9 @@ static struct folio *gmem_folios_next(struct gmem_folios *f, pgoff_t *index,
 			cond_resched();
 			continue;
 		}
-		folio = rcu_dereference_protected(*gmem_chunk_slot(chunk, *index),
-						  true);
+		/* Not _protected: a fault may be adding one before the fence. */
+		folio = rcu_dereference_check(*gmem_chunk_slot(chunk, *index),
+					      true);
 		if (folio)
 			return folio;
 		++*index;
@@ -175,12 +189,15 @@ static void gmem_folios_drain_faults(struct gmem_folios *f,
 	}
 }
 
-/* Takes @run out of all host page tables. */
+/*
+ * Takes @run out of all host page tables.  There are no private copies; to ask
+ * for them as well takes out what memory failure has left in place of a page.
+ */
 static void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run)
 {
 	gmem_folios_drain_faults(f, run);
 	unmap_mapping_pages(f->mapping, run->start, run->last - run->start + 1,
-			    false);
+			    true);
 }
 
 /* Only the table's. */
@@ -212,6 +229,96 @@ static void gmem_folios_settle(struct gmem_provider *provider,
 	}
 }
 
+/* Whether @folio had a memory error; hardware that kept it sets the same mark. */
+static bool gmem_folio_failed(struct gmem_folios *f, const struct folio *folio,
+			      pgoff_t index)
+{
+	struct gmem_run page = { index, index }, kept;
+
+	return unlikely(folio_test_hwpoison(folio)) &&
+	       !gmem_space_quarantined(f->space, &page, &kept);
+}
+
+static const struct gmem_run gmem_nothing = { .start = ULONG_MAX };
+
+/*
+ * A page has had a memory error.  The mark is on the folio; everybody's
+ * translations are taken away later, because here nobody may wait: memory
+ * failure holds the folio's lock, and a commit waits for nothing.  Errors that
+ * come together are remembered as their hull; the work looks which pages of it
+ * are marked.
+ */
+static void gmem_folios_failed(struct gmem_folios *f, pgoff_t index)
+{
+	scoped_guard(spinlock, &f->failed_lock) {
+		f->failed.start = min(f->failed.start, index);
+		f->failed.last = max(f->failed.last, index);
+	}
+	queue_work(system_dfl_wq, &f->failed_work);
+}
+
+/*
+ * From the clients, and from the host once more: a fault that looked before the
+ * mark was there may have mapped the page after memory failure had unmapped it.
+ * Later ones see the mark.
+ */
+static void gmem_folios_take_away(struct gmem_folios *f, pgoff_t index)
+{
+	struct gmem_run page = { index, index };
+
+	gmem_unmap_range(f->space, index, index);
+	gmem_folios_unmap(f, &page);
+}
+
+static void gmem_folios_failed_fn(struct work_struct *work)
+{
+	struct gmem_folios *f = container_of(work, struct gmem_folios,
+					     failed_work);
+	struct gmem_chunk *chunk;
+	struct gmem_run run;
+	pgoff_t index;
+
+	scoped_guard(spinlock, &f->failed_lock) {
+		run = f->failed;
+		f->failed = gmem_nothing;
+	}
+	for (index = run.start; index <= run.last; index++) {
+		bool failed;
+
+		chunk = gmem_chunk_find(f, index);
+		if (!chunk) {
+			index |= GMEM_CHUNK_PAGES - 1;
+			continue;
+		}
+		scoped_guard(rcu) {
+			struct folio *folio =
+				rcu_dereference(*gmem_chunk_slot(chunk, index));
+
+			failed = folio && gmem_folio_failed(f, folio, index);
+		}
+		if (failed)
+			gmem_folios_take_away(f, index);
+		cond_resched();
+	}
+}
+
+/**
+ * gmem_folios_error() - a page has had a memory error
+ * @folios: the memory
+ * @folio: the page, one of the file's
+ *
+ * For error_remove_folio: the page stays in the file, so that whoever touches it
+ * learns of the error, until it is punched out.  Clients lose it soon, not now.
+ *
+ * Context: Any; the folio is locked.
+ * Return: MF_DELAYED.
+ */
+int gmem_folios_error(struct gmem_folios *folios, struct folio *folio)
+{
+	gmem_folios_failed(folios, folio->index);
+	return MF_DELAYED;
+}
+
 /* Unfreezes what is frozen before index @end. */
 static void gmem_folios_unfreeze(struct gmem_folios *f,
 				 const struct gmem_plan *plan, pgoff_t end)
@@ -225,6 +332,12 @@ static void gmem_folios_unfreeze(struct gmem_folios *f,
 			if (index >= end)
 				return;
 			folio_ref_unfreeze(folio, GMEM_FOLIO_REFS);
+			/*
+			 * Memory failure gives up on a page without references
+			 * but leaves its mark.
+			 */
+			if (gmem_folio_failed(f, folio, index))
+				gmem_folios_failed(f, index);
 		}
 	}
 }
@@ -251,6 +364,27 @@ static int gmem_folios_freeze(struct gmem_folios *f,
 	return 0;
 }
 
+/* The first page that has had a memory error ends a conversion. */
+static int gmem_folios_sound(struct gmem_folios *f,
+			     const struct gmem_plan *plan,
+			     struct gmem_report *report)
+{
+	struct folio *folio;
+	unsigned long i;
+	pgoff_t index;
+
+	for (i = 0; i < plan->nr_runs; i++) {
+		gmem_for_each_folio(f, &plan->runs[i], index, folio) {
+			if (likely(!folio_test_hwpoison(folio)))
+				continue;
+			gmem_report_refuse(report, index, "memory failure", 0,
+					   0);
+			return -EHWPOISON;
+		}
+	}
+	return 0;
+}
+
 /*
  * Only what becomes private must be proved unused: a page that becomes shared
  * is mapped by the guest alone, which keeps no references, and a hole may be
@@ -261,17 +395,50 @@ static int gmem_folios_prepare(struct gmem_provider *provider,
 			       struct gmem_report *report)
 {
 	struct gmem_folios *f = to_folios(provider);
+	int ret;
 
-	if (plan->op != GMEM_OP_CONVERT || plan->target != GMEM_PRIVATE)
+	if (plan->op != GMEM_OP_CONVERT)
 		return 0;
+	ret = gmem_folios_sound(f, plan, report);
+	if (ret || plan->target != GMEM_PRIVATE)
+		return ret;
 	/* All at once: between the runs nothing is mapped, it is private. */
 	gmem_folios_unmap(f, &plan->request);
 	return gmem_folios_freeze(f, plan, report);
 }
 
-/* Takes a folio out of the table and drops the table's reference. */
+/*
+ * Pages that hardware has kept.  Nothing is done to them: the table's reference
+ * is never dropped, and that is all it takes.  One that is frozen could not be
+ * given another anyway.
+ */
+static void gmem_folios_quarantine(struct gmem_provider *provider,
+				   struct gmem_run *run)
+{
+	struct gmem_folios *f = to_folios(provider);
+	struct gmem_chunk *chunk;
+	struct folio *folio;
+	pgoff_t index;
+
+	for (index = run->start; index <= run->last; index++) {
+		chunk = gmem_chunk_find(f, index);
+		folio = !chunk ? NULL :
+			rcu_dereference_check(*gmem_chunk_slot(chunk, index),
+					      true);
+		if (!folio || folio_test_hwpoison(folio))
+			continue;
+		/* As memory failure does: for /proc/meminfo and crash dumps. */
+		folio_set_hwpoison(folio);
+		num_poisoned_pages_inc(folio_pfn(folio));
+	}
+}
+
+/*
+ * Takes a folio out of the table and drops the table's reference, or, if @keep,
+ * leaves it with that reference for ever.
+ */
 static void gmem_folios_remove_one(struct gmem_folios *f, struct folio *folio,
-				   pgoff_t index)
+				   pgoff_t index, bool keep)
 {
 	/*
 	 * Who found the folio by a reference of his own trusts folio->mapping
@@ -285,7 +452,11 @@ static void gmem_folios_remove_one(struct gmem_folios *f, struct folio *folio,
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -1);
 	folio->mapping = NULL;
 	folio_unlock(folio);
-	folio_put(folio);
+	/* Kept, it stays charged: it is memory that somebody used up. */
+	if (!keep) {
+		gmem_check_freed(f->space, index);
+		folio_put(folio);
+	}
 }
 
 static void gmem_folios_revoke(struct gmem_provider *provider, pgoff_t start,
@@ -297,8 +468,24 @@ static void gmem_folios_revoke(struct gmem_provider *provider, pgoff_t start,
 	pgoff_t index;
 
 	gmem_folios_unmap(f, &run);
-	gmem_for_each_folio(f, &run, index, folio)
-		gmem_folios_remove_one(f, folio, index);
+	gmem_for_each_folio(f, &run, index, folio) {
+		struct gmem_run page = { index, index }, kept;
+
+		/* They go with the file, see gmem_folios_abandon(). */
+		if (!gmem_space_quarantined(f->space, &page, &kept))
+			gmem_folios_remove_one(f, folio, index, false);
+	}
+}
+
+/* What is left at the end of the file is what hardware has kept. */
+static void gmem_folios_abandon(struct gmem_folios *f)
+{
+	struct gmem_run all = { 0, f->nr_pages - 1 };
+	struct folio *folio;
+	pgoff_t index;
+
+	gmem_for_each_folio(f, &all, index, folio)
+		gmem_folios_remove_one(f, folio, index, true);
 }
 
 static void gmem_folios_commit(struct gmem_provider *provider,
@@ -322,6 +509,7 @@ static const struct gmem_provider_ops gmem_folios_ops = {
 	.commit = gmem_folios_commit,
 	.thaw = gmem_folios_thaw,
 	.revoke = gmem_folios_revoke,
+	.quarantine = gmem_folios_quarantine,
 };
 
 /**
@@ -346,9 +534,14 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	    !mapping_unevictable(mapping) || !mapping_inaccessible(mapping) ||
 	    (mapping_gfp_mask(mapping) & __GFP_MOVABLE))
 		return ERR_PTR(-EINVAL);
+	if (gmem_fault(GMEM_FAULT_FOLIOS_ALLOC))
+		return ERR_PTR(-ENOMEM);
 	f = kzalloc_obj(*f, GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&f->failed_lock);
+	f->failed = gmem_nothing;
+	INIT_WORK(&f->failed_work, gmem_folios_failed_fn);
 	f->provider.ops = &gmem_folios_ops;
 	f->mapping = mapping;
 	f->nr_pages = nr_pages;
@@ -384,6 +577,9 @@ void gmem_folios_free(struct gmem_folios *folios)
 	pgoff_t i;
 
 	gmem_revoke_range(folios->space, 0, ULONG_MAX);
+	gmem_folios_abandon(folios);
+	/* No folio has the mapping any more, so no error queues it again. */
+	cancel_work_sync(&folios->failed_work);
 	gmem_space_free(folios->space);
 	for (i = 0; i <= (folios->nr_pages - 1) / GMEM_CHUNK_PAGES; i++) {
 		gmem_chunk_free(folios->chunks[i]);
@@ -407,11 +603,15 @@ struct gmem_space *gmem_folios_space(struct gmem_folios *folios)
 static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index)
 {
 	gfp_t gfp = mapping_gfp_mask(f->mapping);
-	struct folio *folio = filemap_alloc_folio(gfp | __GFP_ZERO, 0, NULL);
+	struct folio *folio;
 
+	if (gmem_fault(GMEM_FAULT_FOLIOS_PAGE))
+		return NULL;
+	folio = filemap_alloc_folio(gfp | __GFP_ZERO, 0, NULL);
 	if (!folio)
 		return NULL;
-	if (mem_cgroup_charge(folio, NULL, gfp)) {
+	if (gmem_fault(GMEM_FAULT_FOLIOS_CHARGE) ||
+	    mem_cgroup_charge(folio, NULL, gfp)) {
 		folio_put(folio);
 		return NULL;
 	}
@@ -467,15 +667,15 @@ static int gmem_folios_add(struct gmem_folios *f, struct gmem_chunk *chunk,
 }
 
 /**
- * gmem_folios_populate() - allocate the pages that are missing
+ * gmem_folios_allocate() - allocate the pages that are missing, for fallocate
  * @folios: the memory
  * @start: first page
  * @last: last page, inclusive, below the size of the file
  *
  * Context: Process context, may sleep; waits at fences, see gmem_space_wait().
- * Return: 0, -ENOMEM or -EINTR; pages allocated until then stay.
+ * Return: 0, -ENOMEM, -EINTR, -EHWPOISON; pages allocated until then stay.
  */
-int gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
+int gmem_folios_allocate(struct gmem_folios *folios, pgoff_t start,
 			 pgoff_t last)
 {
 	struct gmem_chunk *chunk;
@@ -502,6 +702,130 @@ int gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
 		cond_resched();
 	}
 	return 0;
+}
+
+/* Pages that are pinned and filled in one go. */
+#define GMEM_POPULATE_BATCH	32
+
+/* @src: the pinned pages that the batch is filled from, or NULL. */
+struct gmem_folios_batch {
+	struct gmem_folios *folios;
+	pgoff_t start;
+	struct page **src;
+	gmem_folios_populate_fn populate;
+	void *priv;
+};
+
+/* The task passes its own fence, so the page may be allocated inside it. */
+static int gmem_folios_populate_one(void *priv, pgoff_t index)
+{
+	struct gmem_folios_batch *batch = priv;
+	struct gmem_folios *f = batch->folios;
+	struct gmem_run run = { index, index };
+	struct folio *folio;
+	int ret;
+
+	ret = gmem_folios_allocate(f, index, index);
+	if (ret)
+		return ret;
+	folio = gmem_folios_next(f, &run.start, run.last);
+	if (folio_test_hwpoison(folio))
+		return -EHWPOISON;
+	return batch->populate(batch->priv, index, folio_page(folio, 0),
+			       batch->src ? batch->src[index - batch->start] :
+			       NULL);
+}
+
+static long gmem_folios_populate_batch(struct gmem_folios_batch *batch,
+				       unsigned long nr, const void __user *src,
+				       struct gmem_report *report)
+{
+	struct page *pages[GMEM_POPULATE_BATCH];
+	long pinned = 0, ret;
+
+	if (src) {
+		pinned = gmem_fault(GMEM_FAULT_FOLIOS_SOURCE);
+		if (!pinned)
+			pinned = pin_user_pages_fast((unsigned long)src, nr, 0,
+						     pages);
+		if (pinned <= 0) {
+			*report = (struct gmem_report){
+				.index = batch->start, .error = -EFAULT,
+			};
+			return pinned == -EINTR || pinned == -ENOMEM ?
+			       pinned : -EFAULT;
+		}
+		nr = pinned;
+		batch->src = pages;
+	}
+	/* Refused because of a later page, the batch ends before that one. */
+	do {
+		ret = gmem_populate_range(batch->folios->space, batch->start,
+					  batch->start + nr - 1,
+					  gmem_folios_populate_one, batch,
+					  report);
+		nr = report->index - batch->start;
+	} while (ret < 0 && nr);
+	unpin_user_pages(pages, pinned);
+	return ret;
+}
+
+/**
+ * gmem_folios_populate() - fill private pages with what the guest starts with
+ * @folios: the memory
+ * @start: first page
+ * @last: last page, inclusive
+ * @src: where from, in user memory, page aligned; may be a mapping of the shared
+ *	part of the same file; NULL if @populate needs nothing
+ * @populate: called for each page with the page and its source, see
+ *	gmem_populate_range()
+ * @priv: for @populate
+ * @report: as gmem_populate_range()
+ *
+ * Batch by batch: the source of a batch is pinned before its fence goes up and
+ * unpinned when it is down, so no user memory is touched, and none faulted in,
+ * while others wait.  As long as it is pinned it cannot become private.
+ *
+ * Context: Process context, may sleep, takes mmap_lock.
+ * Return: how many pages were populated, less than asked for if it stopped
+ *	early; or, with none populated, -EFAULT for a bad @src or the errors of
+ *	gmem_populate_range().
+ */
+long gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
+			  pgoff_t last, const void __user *src,
+			  gmem_folios_populate_fn populate, void *priv,
+			  struct gmem_report *report)
+{
+	struct gmem_folios_batch batch = {
+		.folios = folios,
+		.populate = populate,
+		.priv = priv,
+	};
+	unsigned long done = 0;
+	long ret = -EINVAL;
+
+	*report = (struct gmem_report){ .index = start, .error = -EINVAL };
+	if (start > last || last >= folios->nr_pages ||
+	    !PAGE_ALIGNED((unsigned long)src))
+		return -EINVAL;
+	do {
+		unsigned long nr = min(last - start + 1 - done,
+				       (unsigned long)GMEM_POPULATE_BATCH);
+
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		batch.start = start + done;
+		ret = gmem_folios_populate_batch(&batch, nr, src ?
+						 src + done * PAGE_SIZE : NULL,
+						 report);
+		if (ret <= 0)
+			break;
+		done += ret;
+		cond_resched();
+	} while (done < last - start + 1 && !report->error);
+	return done ?: ret;
 }
 
 /**
@@ -578,10 +902,13 @@ static vm_fault_t gmem_folios_fault_map(struct gmem_chunk *chunk,
 
 	down_read(&chunk->faults);
 	*state = gmem_space_lookup(f->space, vmf->pgoff, GMEM_SCOPE_EFFECTIVE);
-	folio = rcu_dereference_protected(*gmem_chunk_slot(chunk, vmf->pgoff),
-					  lockdep_is_held(&chunk->faults));
+	/* Faults share the section: another may be adding the page. */
+	folio = rcu_dereference_check(*gmem_chunk_slot(chunk, vmf->pgoff),
+				      lockdep_is_held(&chunk->faults));
 	if (*state == GMEM_PRIVATE) {
 		ret = VM_FAULT_SIGBUS;
+	} else if (*state == -EHWPOISON) {
+		ret = VM_FAULT_HWPOISON;
 	} else if (*state == GMEM_SHARED && folio) {
 		ret = folio_test_hwpoison(folio) ? VM_FAULT_HWPOISON :
 		      vmf_insert_page_mkwrite(vmf, folio_page(folio, 0),

@@ -9,6 +9,9 @@
  * on disjoint spans could not run in parallel; here a store needs at most one
  * leaf for the block at each end of its span, whatever others do meanwhile.
  *
+ * A word has room for two limits as well, so that the largest uniform order at
+ * an index is found in the words alone.
+ *
  * Owns the words and the leaves.  Knows nothing of fences or transactions.
  * The owner of the map serialises stores and makes lookups retry if one ran
  * meanwhile (seqcount); a lookup takes no lock and allocates nothing (G11).
@@ -25,27 +28,52 @@
 
 #include "internal.h"
 
+/*
+ * A block's word: the address of its leaf or, for a uniform block, its state in
+ * the lowest bit.  Two more bits, never cleared, say that no page table may map
+ * more than a page at a time here, or more than a block.
+ */
+#define GMEM_WORD_STATE		BIT(0)
+#define GMEM_WORD_PAGES_ONLY	BIT(1)
+#define GMEM_WORD_BLOCKS_ONLY	BIT(2)
+#define GMEM_WORD_LIMITS	(GMEM_WORD_PAGES_ONLY | GMEM_WORD_BLOCKS_ONLY)
+#define GMEM_WORD_MASK		(GMEM_WORD_STATE | GMEM_WORD_LIMITS)
+
+static struct gmem_leaf *gmem_word_leaf(unsigned long word)
+{
+	return (struct gmem_leaf *)(word & ~GMEM_WORD_MASK);
+}
+
+static enum gmem_state gmem_word_state(unsigned long word)
+{
+	return word & GMEM_WORD_STATE;
+}
+
 static struct kmem_cache *gmem_leaf_cache;
 
+/*
+ * The slab's link to the next free object goes inside the leaf.  By default
+ * SLAB_TYPESAFE_BY_RCU puts it behind, where it leaves a freed object readable
+ * and makes each an eighth larger; here nobody believes what a freed one says.
+ */
 int gmem_map_cache_init(void)
 {
-	gmem_leaf_cache = KMEM_CACHE(gmem_leaf, SLAB_TYPESAFE_BY_RCU |
-				     SLAB_ACCOUNT);
+	struct kmem_cache_args args = {
+		.align = __alignof__(struct gmem_leaf),
+		.freeptr_offset = offsetof(struct gmem_leaf, bits),
+		.use_freeptr_offset = true,
+	};
+
+	BUILD_BUG_ON(__alignof__(struct gmem_leaf) <= GMEM_WORD_MASK);
+	gmem_leaf_cache = kmem_cache_create("gmem_leaf",
+					    sizeof(struct gmem_leaf), &args,
+					    SLAB_TYPESAFE_BY_RCU | SLAB_ACCOUNT);
 	return gmem_leaf_cache ? 0 : -ENOMEM;
 }
 
 void gmem_map_cache_exit(void)
 {
 	kmem_cache_destroy(gmem_leaf_cache);
-}
-
-/*
- * A block's word: %GMEM_PRIVATE or %GMEM_SHARED for a uniform block, otherwise
- * the address of its leaf, which is never as small as that.
- */
-static struct gmem_leaf *gmem_block_leaf(unsigned long word)
-{
-	return word > GMEM_SHARED ? (struct gmem_leaf *)word : NULL;
 }
 
 static pgoff_t gmem_block_first(pgoff_t index)
@@ -72,6 +100,8 @@ int gmem_map_init(struct gmem_map *map, pgoff_t nr_pages, enum gmem_state state)
 	nr_blocks = ((nr_pages - 1) >> GMEM_BLOCK_SHIFT) + 1;
 	map->nr_pages = nr_pages;
 	/* The size comes from userspace: too much of it is not worth a WARN. */
+	if (gmem_fault(GMEM_FAULT_MAP_INIT))
+		return -ENOMEM;
 	map->blocks = kvcalloc(nr_blocks, sizeof(*map->blocks),
 			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!map->blocks)
@@ -96,7 +126,7 @@ void gmem_map_destroy(struct gmem_map *map)
 	unsigned long i;
 
 	for (i = 0; i <= (map->nr_pages - 1) >> GMEM_BLOCK_SHIFT; i++) {
-		struct gmem_leaf *leaf = gmem_block_leaf(map->blocks[i]);
+		struct gmem_leaf *leaf = gmem_word_leaf(map->blocks[i]);
 
 		if (leaf)
 			kmem_cache_free(gmem_leaf_cache, leaf);
@@ -118,10 +148,10 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_map_destroy);
 enum gmem_state gmem_map_lookup(const struct gmem_map *map, pgoff_t index)
 {
 	unsigned long word = READ_ONCE(map->blocks[index >> GMEM_BLOCK_SHIFT]);
-	struct gmem_leaf *leaf = gmem_block_leaf(word);
+	struct gmem_leaf *leaf = gmem_word_leaf(word);
 
 	if (!leaf)
-		return word;
+		return gmem_word_state(word);
 	/* test_bit() reads once; the dependency on @word orders it. */
 	return test_bit(index & (GMEM_BLOCK_PAGES - 1), leaf->bits);
 }
@@ -132,7 +162,7 @@ static pgoff_t gmem_block_run_last(const struct gmem_map *map, pgoff_t index,
 				   enum gmem_state state)
 {
 	unsigned long word = READ_ONCE(map->blocks[index >> GMEM_BLOCK_SHIFT]);
-	struct gmem_leaf *leaf = gmem_block_leaf(word);
+	struct gmem_leaf *leaf = gmem_word_leaf(word);
 	unsigned long bit = index & (GMEM_BLOCK_PAGES - 1), end;
 
 	if (!leaf)
@@ -210,7 +240,7 @@ int gmem_map_reserve(struct gmem_map_reserve *reserve, pgoff_t start,
 	for (i = 0; i < 2; i++) {
 		if (!need[i])
 			continue;
-		if (!gmem_should_fail())
+		if (!gmem_fault(GMEM_FAULT_RESERVE_LEAF))
 			reserve->leaf[i] = kmem_cache_alloc(gmem_leaf_cache,
 							    GFP_KERNEL);
 		if (!reserve->leaf[i]) {
@@ -284,19 +314,21 @@ static void gmem_block_store(struct gmem_map *map, unsigned long block,
 			     struct gmem_map_reserve *reserve)
 {
 	unsigned long old = map->blocks[block];
-	struct gmem_leaf *leaf = gmem_block_leaf(old);
+	unsigned long limits = old & GMEM_WORD_LIMITS;
+	struct gmem_leaf *leaf = gmem_word_leaf(old);
 	bool whole = first == 0 && last == GMEM_BLOCK_PAGES - 1;
 
-	if (old == state)
+	if (!leaf && gmem_word_state(old) == state)
 		return;
 	if (!leaf && !whole) {
 		leaf = gmem_reserve_take(reserve);
 		if (WARN_ON_ONCE(!leaf))
 			return;
-		memset(leaf->bits, old == GMEM_SHARED ? 0xff : 0,
+		memset(leaf->bits, gmem_word_state(old) == GMEM_SHARED ? 0xff : 0,
 		       sizeof(leaf->bits));
 		/* Pairs with the dependency in gmem_map_lookup(). */
-		smp_store_release(&map->blocks[block], (unsigned long)leaf);
+		smp_store_release(&map->blocks[block],
+				  (unsigned long)leaf | limits);
 	}
 	if (!whole)
 		gmem_leaf_store(leaf, first, last, state);
@@ -305,7 +337,7 @@ static void gmem_block_store(struct gmem_map *map, unsigned long block,
 	 * in reserve just in case, see gmem_map_reserve().
 	 */
 	if (whole || gmem_leaf_uniform(leaf, state)) {
-		WRITE_ONCE(map->blocks[block], state);
+		WRITE_ONCE(map->blocks[block], state | limits);
 		if (leaf)
 			kmem_cache_free(gmem_leaf_cache, leaf);
 	}
@@ -341,3 +373,71 @@ void gmem_map_store(struct gmem_map *map, pgoff_t start, pgoff_t last,
 			 state, reserve);
 }
 EXPORT_SYMBOL_IF_KUNIT(gmem_map_store);
+
+/**
+ * gmem_map_limit() - never map a span by larger entries again
+ * @map: the map
+ * @start: first page
+ * @last: last page, inclusive, below the size of the map
+ * @order: largest that is left: 0, or that of a block
+ *
+ * For every block that the span touches.  There is no way back: whoever asked
+ * for the limit has a reason that the map does not know the end of.
+ *
+ * Context: As gmem_map_store().
+ */
+void gmem_map_limit(struct gmem_map *map, pgoff_t start, pgoff_t last,
+		    unsigned int order)
+{
+	unsigned long limit = order < GMEM_BLOCK_SHIFT ? GMEM_WORD_PAGES_ONLY :
+			      GMEM_WORD_BLOCKS_ONLY;
+	unsigned long block;
+
+	for (block = start >> GMEM_BLOCK_SHIFT;
+	     block <= last >> GMEM_BLOCK_SHIFT; block++)
+		WRITE_ONCE(map->blocks[block], map->blocks[block] | limit);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_limit);
+
+/* Whether the aligned 2^@order pages around @index are all in the map. */
+static bool gmem_map_contains(const struct gmem_map *map, pgoff_t index,
+			      unsigned int order)
+{
+	return (index | (BIT(order) - 1)) < map->nr_pages;
+}
+
+/**
+ * gmem_map_max_order() - how large a mapping around a page may be
+ * @map: the map
+ * @index: page, below the size of the map
+ * @max_order: what the caller could use
+ *
+ * A word per block tells all there is to know about it, so a GiB takes at most
+ * 512 reads in a row, 4 KiB of them; keeping sums of blocks instead would make
+ * every store look after them.
+ *
+ * Context: As gmem_map_lookup().
+ * Return: the largest of 0, the order of a block and that of a block of blocks,
+ *	at most @max_order, such that all pages are there, in the same state and
+ *	under no limit.
+ */
+unsigned int gmem_map_max_order(const struct gmem_map *map, pgoff_t index,
+				unsigned int max_order)
+{
+	unsigned long block = index >> GMEM_BLOCK_SHIFT, i;
+	unsigned long word = READ_ONCE(map->blocks[block]);
+
+	if (max_order < GMEM_BLOCK_SHIFT || gmem_word_leaf(word) ||
+	    (word & GMEM_WORD_PAGES_ONLY) ||
+	    !gmem_map_contains(map, index, GMEM_BLOCK_SHIFT))
+		return 0;
+	if (max_order < GMEM_HUGE_SHIFT || (word & GMEM_WORD_BLOCKS_ONLY) ||
+	    !gmem_map_contains(map, index, GMEM_HUGE_SHIFT))
+		return GMEM_BLOCK_SHIFT;
+	block &= ~(GMEM_BLOCK_PAGES - 1);
+	for (i = 0; i < GMEM_BLOCK_PAGES; i++)
+		if (READ_ONCE(map->blocks[block + i]) != word)
+			return GMEM_BLOCK_SHIFT;
+	return GMEM_HUGE_SHIFT;
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_map_max_order);

@@ -41,14 +41,6 @@ void gmem_overlay_init(struct gmem_overlay *overlay, spinlock_t *lock,
 }
 EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_init);
 
-#define gmem_for_each_overlapping(node, overlay, span)			\
-	for ((node) = interval_tree_iter_first(&(overlay)->claims,	\
-					       (span)->claim.start,	\
-					       (span)->claim.last);	\
-	     (node);							\
-	     (node) = interval_tree_iter_next((node), (span)->claim.start, \
-					      (span)->claim.last))
-
 static struct gmem_span *to_span(struct interval_tree_node *node)
 {
 	return container_of(node, struct gmem_span, claim);
@@ -63,7 +55,8 @@ static void gmem_overlay_remove(struct gmem_overlay *overlay,
 	lockdep_assert_held(overlay->lock);
 	interval_tree_remove(&span->claim, &overlay->claims);
 	span->claimed = false;
-	gmem_for_each_overlapping(node, overlay, span) {
+	gmem_for_each_claim(node, overlay, span->claim.start,
+			    span->claim.last) {
 		struct gmem_span *other = to_span(node);
 
 		/* Earlier ones never counted this one. */
@@ -75,7 +68,7 @@ static void gmem_overlay_remove(struct gmem_overlay *overlay,
 /**
  * gmem_overlay_claim() - exclude conflicting operations
  * @overlay: the overlay
- * @span: the operation's, zeroed but for its request; initialised here
+ * @span: the operation's, zeroed but for request, txn and owner
  * @effective: pages to claim
  * @flags: %GMEM_NOWAIT or 0
  * @task_state: how to sleep, e.g. %TASK_INTERRUPTIBLE
@@ -93,10 +86,12 @@ int gmem_overlay_claim(struct gmem_overlay *overlay, struct gmem_span *span,
 	span->claim.start = effective->start;
 	span->claim.last = effective->last;
 	span->nr_blockers = 0;
+	span->begin = ktime_get();
 	init_completion(&span->granted);
 
 	scoped_guard(spinlock, overlay->lock) {
-		gmem_for_each_overlapping(node, overlay, span)
+		gmem_for_each_claim(node, overlay, span->claim.start,
+				    span->claim.last)
 			span->nr_blockers++;
 		if (span->nr_blockers && (flags & GMEM_NOWAIT))
 			return -EAGAIN;
@@ -142,14 +137,14 @@ static int gmem_fence_cmp(struct rb_node *new, const struct rb_node *node)
 	return a->claim.start > b->claim.last;
 }
 
-static int gmem_fence_cmp_index(const void *key, const struct rb_node *node)
+static int gmem_fence_cmp_range(const void *key, const struct rb_node *node)
 {
 	const struct gmem_span *span = rb_entry(node, struct gmem_span, fence);
-	pgoff_t index = *(const pgoff_t *)key;
+	const struct gmem_run *range = key;
 
-	if (index < span->claim.start)
+	if (range->last < span->claim.start)
 		return -1;
-	return index > span->claim.last;
+	return range->start > span->claim.last;
 }
 
 /**
@@ -193,27 +188,37 @@ void gmem_overlay_lower(struct gmem_overlay *overlay, struct gmem_span *span)
 EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_lower);
 
 /**
- * gmem_overlay_fenced() - is there a fence over an index
+ * gmem_overlay_fenced() - is there a fence over pages
  * @overlay: the overlay
- * @index: page
+ * @range: the pages; a single one for %GMEM_SCOPE_REQUEST
  * @scope: whether the rounding of a fence counts
  *
- * Context: Under rcu_read_lock(), inside a read section of the sequence
- *	counter.  A tree that is being rebalanced may hide a fence: the answer
- *	holds only if the section need not be repeated.
- * Return: whether lookups of @index must wait.
+ * The task that populates a span passes its own fence: what its callback calls
+ * may well be the fault path that everybody else uses.  Being that task is the
+ * token.  A pointer handed from populate to the lookup would have to go through
+ * all of KVM's fault path for the same effect, and nothing that runs in another
+ * task could use it: it would wait for its own starter.
+ *
+ * Context: Process context, under rcu_read_lock(), inside a read section of the
+ *	sequence counter.  A tree that is being rebalanced may hide a fence: the
+ *	answer holds only if the section need not be repeated.
+ * Return: whether lookups there must wait.
  */
-bool gmem_overlay_fenced(const struct gmem_overlay *overlay, pgoff_t index,
-			 enum gmem_scope scope)
+bool gmem_overlay_fenced(const struct gmem_overlay *overlay,
+			 const struct gmem_run *range, enum gmem_scope scope)
 {
-	struct rb_node *node = rb_find_rcu(&index, &overlay->fences,
-					   gmem_fence_cmp_index);
+	struct rb_node *node = rb_find_rcu(range, &overlay->fences,
+					   gmem_fence_cmp_range);
 	const struct gmem_span *span;
 
 	if (!node)
 		return false;
 	span = rb_entry(node, struct gmem_span, fence);
+	/* In a block there may be the fence of somebody else as well. */
+	if (span->owner == current && range->start == range->last)
+		return false;
 	return scope == GMEM_SCOPE_EFFECTIVE ||
-	       (index >= span->request.start && index <= span->request.last);
+	       (range->start >= span->request.start &&
+		range->start <= span->request.last);
 }
 EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_fenced);

@@ -3,9 +3,9 @@
  * gmem_space: one memory object, and the lock-free answer to "what is this
  * page now?".
  *
- * Owns the map and the overlay and the lock that makes them one.  Every change
- * of either happens in a write section of one sequence counter, so a lookup
- * reads both and repeats if anything changed meanwhile (G11).
+ * Owns the map, the overlay and the quarantine, and the lock that makes them
+ * one.  Every change of any happens in a write section of one sequence counter,
+ * so a lookup reads all and repeats if anything changed meanwhile (G11).
  */
 #include <kunit/visibility.h>
 #include <linux/cleanup.h>
@@ -15,9 +15,17 @@
 
 #include "internal.h"
 
+#include <trace/events/gmem_convert.h>
+
+/*
+ * Pages looked at or stored in one go, with the lock held: 512 blocks, some
+ * microseconds.
+ */
+#define GMEM_BATCH	(512UL << GMEM_BLOCK_SHIFT)
+
 /**
  * gmem_space_alloc() - make a space
- * @name: for reports, traces and debugfs; copied, may be cut short
+ * @name: for traces and debugfs; copied, may be cut short, a number follows it
  * @nr_pages: size in pages, not 0
  * @state: state of every page
  * @provider: owner of the memory, outlives the space
@@ -31,6 +39,7 @@ struct gmem_space *gmem_space_alloc(const char *name, pgoff_t nr_pages,
 				    enum gmem_state state,
 				    struct gmem_provider *provider)
 {
+	static atomic_t next_id = ATOMIC_INIT(0);
 	struct gmem_space *space;
 	int ret;
 
@@ -39,10 +48,13 @@ struct gmem_space *gmem_space_alloc(const char *name, pgoff_t nr_pages,
 	    (state != GMEM_PRIVATE && state != GMEM_SHARED))
 		return ERR_PTR(-EINVAL);
 
+	if (gmem_fault(GMEM_FAULT_SPACE_ALLOC))
+		return ERR_PTR(-ENOMEM);
 	space = kzalloc_obj(*space, GFP_KERNEL_ACCOUNT);
 	if (!space)
 		return ERR_PTR(-ENOMEM);
-	strscpy(space->name, name);
+	snprintf(space->name, sizeof(space->name), "%.*s.%u", GMEM_NAME_LEN - 1,
+		 name, (unsigned int)atomic_inc_return(&next_id));
 	space->provider = provider;
 	spin_lock_init(&space->lock);
 	seqcount_spinlock_init(&space->seq, &space->lock);
@@ -91,6 +103,26 @@ void gmem_space_free(struct gmem_space *space)
 }
 EXPORT_SYMBOL_GPL(gmem_space_free);
 
+/* Whether anything but the map has a say; mostly nothing has. */
+static bool gmem_space_special(const struct gmem_space *space)
+{
+	return READ_ONCE(space->overlay.fences.rb_node) ||
+	       READ_ONCE(space->quarantine.nr);
+}
+
+/* What others than the map say of a page: 0, -EAGAIN or -EHWPOISON. */
+static noinline int gmem_space_lookup_special(struct gmem_space *space,
+					      pgoff_t index,
+					      enum gmem_scope scope)
+{
+	struct gmem_run page = { index, index }, poisoned;
+
+	if (gmem_overlay_fenced(&space->overlay, &page, scope))
+		return -EAGAIN;
+	return gmem_quarantine_find(&space->quarantine, index, index,
+				    &poisoned) ? -EHWPOISON : 0;
+}
+
 /**
  * gmem_space_lookup() - state of a page, now
  * @space: the space
@@ -103,29 +135,87 @@ EXPORT_SYMBOL_GPL(gmem_space_free);
  *
  * Context: Process context.  Takes no lock, allocates nothing; spins while a
  *	write section of some microseconds runs on another CPU.
- * Return: %GMEM_PRIVATE or %GMEM_SHARED, -EAGAIN if an operation is running
- *	there (see gmem_space_wait()), -EINVAL beyond the end.
+ * Return: %GMEM_PRIVATE or %GMEM_SHARED, -EAGAIN if an operation of another
+ *	task is running there (see gmem_space_wait()), -EHWPOISON if the page is
+ *	quarantined, -EINVAL beyond the end.
  */
 int gmem_space_lookup(struct gmem_space *space, pgoff_t index,
 		      enum gmem_scope scope)
 {
-	enum gmem_state state;
+	unsigned long flags;
 	unsigned int seq;
-	bool fenced;
+	int ret;
 
 	if (index >= space->map.nr_pages)
 		return -EINVAL;
 
 	guard(rcu)();
+	flags = gmem_check_lookup_begin();
 	do {
 		seq = read_seqcount_begin(&space->seq);
-		fenced = gmem_overlay_fenced(&space->overlay, index, scope);
-		state = gmem_map_lookup(&space->map, index);
+		ret = unlikely(gmem_space_special(space)) ?
+		      gmem_space_lookup_special(space, index, scope) : 0;
+		if (!ret)
+			ret = gmem_map_lookup(&space->map, index);
 	} while (read_seqcount_retry(&space->seq, seq));
-
-	return fenced ? -EAGAIN : state;
+	gmem_check_lookup_end(flags);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(gmem_space_lookup);
+
+static unsigned int gmem_space_read_order(struct gmem_space *space,
+					  pgoff_t index, unsigned int max_order)
+{
+	struct gmem_run block, poisoned;
+	unsigned int order;
+
+	order = gmem_map_max_order(&space->map, index, max_order);
+	for (; order; order = order > GMEM_BLOCK_SHIFT ? GMEM_BLOCK_SHIFT : 0) {
+		block.start = index & ~(BIT(order) - 1);
+		block.last = index | (BIT(order) - 1);
+		if (!gmem_overlay_fenced(&space->overlay, &block,
+					 GMEM_SCOPE_EFFECTIVE) &&
+		    !gmem_quarantine_find(&space->quarantine, block.start,
+					  block.last, &poisoned))
+			break;
+	}
+	return order;
+}
+
+/**
+ * gmem_space_max_order() - how large a mapping around a page may be, now
+ * @space: the space
+ * @index: page
+ * @max_order: largest that the caller could use
+ *
+ * Of the whole block, not only of the page that faulted: all in the same state,
+ * no operation running anywhere in it, nothing quarantined, no limit (see
+ * gmem_space_limit()).  The answer may be out of date on return; who maps by it
+ * reads it again where he checks the state again.
+ *
+ * Context: As gmem_space_lookup().
+ * Return: largest order that is at most @max_order, of those that page tables
+ *	know: 0, 9 or 18.  0 beyond the end.
+ */
+unsigned int gmem_space_max_order(struct gmem_space *space, pgoff_t index,
+				  unsigned int max_order)
+{
+	unsigned int seq, order;
+	unsigned long flags;
+
+	if (index >= space->map.nr_pages)
+		return 0;
+
+	guard(rcu)();
+	flags = gmem_check_lookup_begin();
+	do {
+		seq = read_seqcount_begin(&space->seq);
+		order = gmem_space_read_order(space, index, max_order);
+	} while (read_seqcount_retry(&space->seq, seq));
+	gmem_check_lookup_end(flags);
+	return order;
+}
+EXPORT_SYMBOL_GPL(gmem_space_max_order);
 
 /**
  * gmem_space_wait() - wait until no operation runs on a page
@@ -145,10 +235,20 @@ EXPORT_SYMBOL_GPL(gmem_space_lookup);
 int gmem_space_wait(struct gmem_space *space, pgoff_t index,
 		    enum gmem_scope scope, unsigned int task_state)
 {
+	ktime_t begin;
+	int ret;
+
 	gmem_may_wait_for_callback();
-	return wait_event_state(space->overlay.wait,
-				gmem_space_lookup(space, index, scope) != -EAGAIN,
-				task_state) ? -EINTR : 0;
+	ret = gmem_fault(GMEM_FAULT_WAIT);
+	if (ret && task_state != TASK_UNINTERRUPTIBLE)
+		return ret;
+	begin = trace_gmem_wait_enabled() ? ktime_get() : 0;
+	ret = wait_event_state(space->overlay.wait,
+			       gmem_space_lookup(space, index, scope) != -EAGAIN,
+			       task_state) ? -EINTR : 0;
+	trace_gmem_wait(space->name, index, ret,
+			begin ? ktime_sub(ktime_get(), begin) : 0);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(gmem_space_wait);
 
@@ -177,8 +277,11 @@ int gmem_space_settle(struct gmem_space *space, const struct gmem_run *range)
 
 	if (range->start > range->last || range->last >= space->map.nr_pages)
 		return -EINVAL;
-	ret = gmem_overlay_claim(&space->overlay, &span, range, 0,
-				 TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	span.request = *range;
+	ret = gmem_fault(GMEM_FAULT_SETTLE);
+	if (!ret)
+		ret = gmem_overlay_claim(&space->overlay, &span, range, 0,
+					 TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 	if (!ret)
 		gmem_overlay_release(&space->overlay, &span);
 	return ret;
@@ -186,10 +289,78 @@ int gmem_space_settle(struct gmem_space *space, const struct gmem_run *range)
 EXPORT_SYMBOL_GPL(gmem_space_settle);
 
 /*
- * Pages looked at or stored in one go, with the lock held: 512 blocks, some
- * microseconds.
+ * Takes pages out of use for ever, and more if the provider's folios reach
+ * further.  Called while the fence is up, so nobody looks at them.
  */
-#define GMEM_BATCH	(512UL << GMEM_BLOCK_SHIFT)
+void gmem_space_quarantine(struct gmem_space *space, struct gmem_run *run)
+{
+	const struct gmem_provider_ops *ops = space->provider->ops;
+
+	if (ops->quarantine)
+		ops->quarantine(space->provider, run);
+	scoped_guard(spinlock, &space->lock) {
+		write_seqcount_begin(&space->seq);
+		gmem_quarantine_add(&space->quarantine, run);
+		write_seqcount_end(&space->seq);
+	}
+	trace_gmem_quarantine(space->name, run);
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_space_quarantine);
+
+/**
+ * gmem_space_quarantined() - first page of a range that hardware has kept
+ * @space: the space
+ * @range: pages
+ * @run: set to the first run of them inside @range
+ *
+ * For providers, who never free such a page.
+ *
+ * Context: Any; takes the space's lock.
+ * Return: whether there is one.
+ */
+bool gmem_space_quarantined(struct gmem_space *space,
+			    const struct gmem_run *range, struct gmem_run *run)
+{
+	guard(spinlock)(&space->lock);
+	return gmem_quarantine_find(&space->quarantine, range->start,
+				    range->last, run);
+}
+EXPORT_SYMBOL_GPL(gmem_space_quarantined);
+
+/**
+ * gmem_space_limit() - never map a range by larger entries again
+ * @space: the space
+ * @range: pages, inside the space
+ * @order: largest order that is left: 0 or 9
+ *
+ * For a client whose page tables, once cut, must not become large again: the
+ * limit outlives the operation that needed the cut, also one that was aborted.
+ * There is no way back.  Costs a step per 2 MiB.
+ *
+ * Context: Process context.  Under the fence of an operation, from prepare, if
+ *	mappings that were made by the old answer are to be found.
+ */
+void gmem_space_limit(struct gmem_space *space, const struct gmem_run *range,
+		      unsigned int order)
+{
+	pgoff_t start = range->start, last;
+
+	if (WARN_ON_ONCE(range->start > range->last ||
+			 range->last >= space->map.nr_pages))
+		return;
+	for (;; start = last + 1) {
+		last = min(range->last, start | (GMEM_BATCH - 1));
+		scoped_guard(spinlock, &space->lock) {
+			write_seqcount_begin(&space->seq);
+			gmem_map_limit(&space->map, start, last, order);
+			write_seqcount_end(&space->seq);
+		}
+		if (last == range->last)
+			return;
+		cond_resched();
+	}
+}
+EXPORT_SYMBOL_GPL(gmem_space_limit);
 
 /**
  * gmem_space_next_run() - walk the states of a space
@@ -258,13 +429,16 @@ static int __init gmem_convert_init(void)
 {
 	int ret = gmem_map_cache_init();
 
-	if (!ret)
-		gmem_debugfs_init();
-	return ret;
+	if (ret)
+		return ret;
+	gmem_debugfs_init();
+	gmem_check_init();
+	return 0;
 }
 
 static void __exit gmem_convert_exit(void)
 {
+	gmem_check_exit();
 	gmem_debugfs_exit();
 	gmem_map_cache_exit();
 }

@@ -23,35 +23,11 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/gmem_convert.h>
 
-struct gmem_txn {
-	struct gmem_space *space;
-	struct gmem_span span;
-	struct gmem_plan plan;
-	struct gmem_report report;
-
-	enum gmem_phase phase;
-	ktime_t phase_begin;
-
-	/* What reserve got. */
-	struct gmem_run *runs;
-	struct gmem_run one_run;
-	struct gmem_slot *slots;
-	struct gmem_map_reserve leaves;
-	bool provider_reserved;
-
-	/* Slots: room, taken at raise, and agreed. */
-	unsigned int max_slots;
-	unsigned int nr_slots;
-	unsigned int nr_prepared;
-
-	struct rcu_head rcu;
-};
-
 struct gmem_txn *gmem_txn_alloc(struct gmem_space *space)
 {
 	struct gmem_txn *txn;
 
-	if (gmem_should_fail())
+	if (gmem_fault(GMEM_FAULT_TXN_ALLOC))
 		return NULL;
 	txn = kzalloc_obj(*txn, GFP_KERNEL_ACCOUNT);
 	if (txn)
@@ -72,7 +48,8 @@ static const struct gmem_provider_ops *gmem_txn_ops(const struct gmem_txn *txn)
 
 static void gmem_txn_enter(struct gmem_txn *txn, enum gmem_phase phase)
 {
-	txn->phase = phase;
+	/* Debugfs looks at it. */
+	WRITE_ONCE(txn->phase, phase);
 	txn->phase_begin = trace_gmem_phase_enabled() ? ktime_get() : 0;
 }
 
@@ -106,6 +83,7 @@ static int gmem_txn_claim(struct gmem_txn *txn, unsigned int flags,
 	int ret;
 
 	txn->span.request = txn->plan.request;
+	txn->span.txn = txn;
 	for (;;) {
 		ret = gmem_overlay_claim(overlay, &txn->span, &want, flags,
 					 task_state);
@@ -158,14 +136,45 @@ static unsigned long gmem_txn_changes(const struct gmem_txn *txn,
 	return nr;
 }
 
+/* What is populated must be private, all of it. */
+static int gmem_txn_plan_populate(struct gmem_txn *txn)
+{
+	const struct gmem_run *request = &txn->plan.request;
+	struct gmem_run run;
+	int state;
+
+	txn->plan.nr_runs = 1;
+	state = gmem_space_next_run(txn->space, request->start, request->last,
+				    &run);
+	if (state == GMEM_PRIVATE && run.last == request->last)
+		return 0;
+	gmem_report_refuse(&txn->report, state == GMEM_PRIVATE ? run.last + 1 :
+			   run.start, "shared", 0, 0);
+	return -EINVAL;
+}
+
 /*
  * Which runs change is settled here; they are written down in reserve, which
  * may allocate.  The claim keeps them as they are in between.
  */
-static void gmem_txn_plan(struct gmem_txn *txn)
+static int gmem_txn_plan(struct gmem_txn *txn)
 {
-	txn->plan.nr_runs = txn->plan.op == GMEM_OP_CONVERT ?
-			    gmem_txn_changes(txn, NULL) : 1;
+	struct gmem_run run;
+
+	if (gmem_space_quarantined(txn->space, &txn->plan.request, &run)) {
+		gmem_report_refuse(&txn->report, run.start, "quarantine", 0, 0);
+		return -EHWPOISON;
+	}
+	switch (txn->plan.op) {
+	case GMEM_OP_CONVERT:
+		txn->plan.nr_runs = gmem_txn_changes(txn, NULL);
+		return 0;
+	case GMEM_OP_POPULATE:
+		return gmem_txn_plan_populate(txn);
+	default:
+		txn->plan.nr_runs = 1;
+		return 0;
+	}
 }
 
 static int gmem_txn_reserve_runs(struct gmem_txn *txn)
@@ -173,7 +182,7 @@ static int gmem_txn_reserve_runs(struct gmem_txn *txn)
 	struct gmem_run *runs = &txn->one_run;
 
 	if (txn->plan.nr_runs > 1) {
-		if (gmem_should_fail())
+		if (gmem_fault(GMEM_FAULT_RESERVE_RUNS))
 			return -ENOMEM;
 		/* As many as userspace likes: no WARN for too many. */
 		txn->runs = kvmalloc_objs(*runs, txn->plan.nr_runs,
@@ -199,7 +208,7 @@ static int gmem_txn_reserve_slots(struct gmem_txn *txn)
 	txn->max_slots = 0;
 	if (!nr)
 		return 0;
-	if (gmem_should_fail())
+	if (gmem_fault(GMEM_FAULT_RESERVE_SLOTS))
 		return -ENOMEM;
 	txn->slots = kvzalloc_objs(*txn->slots, nr, GFP_KERNEL_ACCOUNT);
 	if (!txn->slots)
@@ -208,7 +217,7 @@ static int gmem_txn_reserve_slots(struct gmem_txn *txn)
 	return 0;
 }
 
-static int gmem_txn_reserve(struct gmem_txn *txn)
+static noinline int gmem_txn_reserve(struct gmem_txn *txn)
 {
 	const struct gmem_provider_ops *ops = gmem_txn_ops(txn);
 	int ret;
@@ -219,6 +228,8 @@ static int gmem_txn_reserve(struct gmem_txn *txn)
 	if (!ret && txn->plan.op == GMEM_OP_CONVERT)
 		ret = gmem_map_reserve(&txn->leaves, txn->plan.request.start,
 				       txn->plan.request.last);
+	if (!ret)
+		ret = gmem_fault(GMEM_FAULT_RESERVE_PROVIDER);
 	if (!ret && ops->reserve) {
 		ret = ops->reserve(txn->space->provider, &txn->plan);
 		txn->provider_reserved = !ret;
@@ -260,15 +271,21 @@ static int gmem_txn_raise(struct gmem_txn *txn)
 static int gmem_txn_prepare(struct gmem_txn *txn)
 {
 	struct gmem_provider *provider = txn->space->provider;
+	unsigned int i;
 	int ret;
 
+	for (i = 0; i < txn->nr_slots; i++)
+		gmem_check_slot(txn, &txn->slots[i]);
 	ret = gmem_slots_prepare(txn->slots, txn->nr_slots, &txn->report,
 				 &txn->nr_prepared);
+	if (!ret)
+		ret = gmem_fault(GMEM_FAULT_PREPARE_PROVIDER);
 	if (!ret && provider->ops->prepare) {
 		gmem_callback_enter();
 		ret = provider->ops->prepare(provider, &txn->plan, &txn->report);
 		gmem_callback_leave();
 	}
+	txn->agreed = !ret;
 	return ret;
 }
 
@@ -282,12 +299,13 @@ static int gmem_txn_prepare(struct gmem_txn *txn)
  *  - The fence comes down last, or a lookup between could install the old
  *    kind, and nothing would ever take it away (G8).
  */
-static void gmem_txn_commit(struct gmem_txn *txn)
+static noinline void gmem_txn_commit(struct gmem_txn *txn)
 {
 	const struct gmem_provider_ops *ops = gmem_txn_ops(txn);
 	struct gmem_provider *provider = txn->space->provider;
 	struct gmem_plan *plan = &txn->plan;
 
+	gmem_check_commit_begin(txn);
 	gmem_slots_invalidate(txn->slots, txn->nr_slots);
 	gmem_callback_enter();
 	ops->commit(provider, plan);
@@ -295,16 +313,18 @@ static void gmem_txn_commit(struct gmem_txn *txn)
 	if (plan->op == GMEM_OP_CONVERT)
 		gmem_space_store(txn->space, plan->request.start,
 				 plan->request.last, plan->target, &txn->leaves);
-	gmem_callback_enter();
-	if (ops->thaw)
+	if (ops->thaw) {
+		gmem_callback_enter();
 		ops->thaw(provider, plan);
-	gmem_callback_leave();
+		gmem_callback_leave();
+	}
 	gmem_slots_complete(txn->slots, txn->nr_slots);
+	gmem_check_commit_end(txn);
 	gmem_overlay_lower(&txn->space->overlay, &txn->span);
 }
 
 /* The provider undid its own prepare if that is what failed. */
-static void gmem_txn_abort(struct gmem_txn *txn)
+static noinline void gmem_txn_abort(struct gmem_txn *txn)
 {
 	gmem_slots_abort(txn->slots, txn->nr_prepared);
 	gmem_overlay_lower(&txn->space->overlay, &txn->span);
@@ -333,21 +353,32 @@ static void gmem_txn_end(struct gmem_txn *txn)
 
 DEFINE_FREE(gmem_txn_end, struct gmem_txn *, gmem_txn_end(_T))
 
+/* Up to the plan, which every operation begins with. */
+static int gmem_txn_begin(struct gmem_txn *txn, unsigned int flags)
+{
+	int ret;
+
+	gmem_txn_enter(txn, GMEM_PHASE_CLAIM);
+	ret = gmem_fault(GMEM_FAULT_CLAIM);
+	if (!ret)
+		ret = gmem_txn_claim(txn, flags,
+				     TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	if (gmem_txn_leave(txn, ret))
+		return ret;
+
+	gmem_check_begin(txn);
+	gmem_txn_enter(txn, GMEM_PHASE_PLAN);
+	return gmem_txn_leave(txn, gmem_txn_plan(txn));
+}
+
 /* The protocol. */
 static int gmem_txn_run(struct gmem_txn *txn, unsigned int flags)
 {
 	int ret;
 
-	gmem_txn_enter(txn, GMEM_PHASE_CLAIM);
-	ret = gmem_txn_claim(txn, flags, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	if (gmem_txn_leave(txn, ret))
+	ret = gmem_txn_begin(txn, flags);
+	if (ret || !txn->plan.nr_runs)
 		return ret;
-
-	gmem_txn_enter(txn, GMEM_PHASE_PLAN);
-	gmem_txn_plan(txn);
-	gmem_txn_leave(txn, 0);
-	if (!txn->plan.nr_runs)
-		return 0;
 
 	gmem_txn_enter(txn, GMEM_PHASE_RESERVE);
 	ret = gmem_txn_reserve(txn);
@@ -374,12 +405,35 @@ static void gmem_txn_refused(struct gmem_txn *txn, int error)
 {
 	struct gmem_report *report = &txn->report;
 
-	/* Only a page that somebody uses has an index of its own. */
-	if (!report->holder[0] || (error != -EAGAIN && error != -EBUSY))
+	/* Only a page that is the reason has an index of its own. */
+	if (!report->holder[0] || error == -ENOMEM || error == -EINTR)
 		report->index = txn->plan.request.start;
 	report->phase = txn->phase;
 	report->error = error;
 	gmem_report_file(txn->space, &txn->plan, report);
+	gmem_check_refused(txn);
+}
+
+static bool gmem_txn_valid(const struct gmem_space *space,
+			   const struct gmem_plan *plan, unsigned int flags)
+{
+	return plan->request.start <= plan->request.last &&
+	       plan->request.last < space->map.nr_pages &&
+	       !(flags & ~GMEM_NOWAIT) &&
+	       (plan->target == GMEM_PRIVATE || plan->target == GMEM_SHARED);
+}
+
+/* What hardware kept is worth a word although the operation succeeded. */
+static void gmem_txn_succeeded(struct gmem_txn *txn)
+{
+	struct gmem_run run;
+
+	txn->report = (struct gmem_report){};
+	if (txn->plan.nr_runs && txn->plan.op != GMEM_OP_POPULATE &&
+	    gmem_space_quarantined(txn->space, &txn->plan.request, &run))
+		txn->report = (struct gmem_report){
+			.quarantined = true, .index = run.start,
+		};
 }
 
 static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
@@ -388,10 +442,7 @@ static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
 	int ret;
 
 	*report = (struct gmem_report){ .index = plan->request.start };
-	if (plan->request.start > plan->request.last ||
-	    plan->request.last >= space->map.nr_pages ||
-	    (flags & ~GMEM_NOWAIT) ||
-	    (plan->target != GMEM_PRIVATE && plan->target != GMEM_SHARED))
+	if (!gmem_txn_valid(space, plan, flags))
 		return report->error = -EINVAL;
 
 	struct gmem_txn *txn __free(gmem_txn_end) = gmem_txn_alloc(space);
@@ -400,11 +451,10 @@ static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
 		return report->error = -ENOMEM;
 	txn->plan = *plan;
 	ret = gmem_txn_run(txn, flags);
-	if (!ret) {
-		*report = (struct gmem_report){};
-		return 0;
-	}
-	gmem_txn_refused(txn, ret);
+	if (ret)
+		gmem_txn_refused(txn, ret);
+	else
+		gmem_txn_succeeded(txn);
 	*report = txn->report;
 	return ret;
 }
@@ -430,6 +480,8 @@ static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
  *	* -EAGAIN: a page is referenced by somebody who may let go, or, with
  *	  %GMEM_NOWAIT, another operation is running there
  *	* -EBUSY: a client refuses
+ *	* -EHWPOISON: a page is lost, to hardware that has kept it or to a memory
+ *	  error
  *	* -EINTR: a signal came while waiting
  */
 int gmem_convert_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
@@ -472,32 +524,104 @@ int gmem_punch_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 }
 EXPORT_SYMBOL_GPL(gmem_punch_range);
 
+/* One page after the other, until one fails; returns how many did not. */
+static long gmem_txn_populate(struct gmem_txn *txn, gmem_populate_fn populate,
+			      void *priv)
+{
+	const struct gmem_run *request = &txn->plan.request;
+	pgoff_t index;
+	int ret;
+
+	for (index = request->start; index <= request->last; index++) {
+		ret = gmem_fault(GMEM_FAULT_POPULATE_PAGE);
+		if (!ret)
+			ret = populate(priv, index);
+		if (ret) {
+			gmem_report_refuse(&txn->report, index, "populate", 0, 0);
+			txn->report.phase = txn->phase;
+			txn->report.error = ret;
+			return index == request->start ? ret :
+			       index - request->start;
+		}
+		cond_resched();
+	}
+	return index - request->start;
+}
+
 /**
- * gmem_revoke_range() - give the memory of pages back, whoever uses it
+ * gmem_populate_range() - fill private pages with what the guest starts with
  * @space: the space
  * @start: first page
- * @last: last page, inclusive; both are brought inside the space
+ * @last: last page, inclusive; the range is one batch, under one fence
+ * @populate: called for each page in order; 0, or an error that ends the batch
+ * @priv: for @populate
+ * @report: set to which page was in the way; zeroed if all were populated
  *
- * For release and eviction.  Nobody is asked, nothing is allocated; waits for
- * operations that run there, which cannot wait for this one.
+ * The fence is up from before the first look at the pages until the last one is
+ * counted, so nobody converts or punches in between: they come before all of the
+ * batch or after it.  Memory failure does not wait: a page that it hits after
+ * its turn is counted and then lost.
  *
- * Context: Process context, may sleep.  As gmem_convert_range().
+ * @populate may look the page up and map it by the path that faults take, for
+ * which this task passes its own fence.  It must not touch user memory: what it
+ * copies from was pinned before.  A source page is shared, what is populated is
+ * private, so a file may well be the source of itself.
+ *
+ * Context: As gmem_convert_range().  @populate runs in the task and the context
+ *	of a client's callback.
+ * Return: how many pages were populated, which is less than asked for if
+ *	@populate failed later than at the first; or, with no page populated, its
+ *	error, -EINVAL if a page is shared or the range not inside the space,
+ *	-EHWPOISON if a page is quarantined, -ENOMEM, -EINTR.
  */
-void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last)
+long gmem_populate_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
+			 gmem_populate_fn populate, void *priv,
+			 struct gmem_report *report)
 {
-	struct gmem_txn *txn = space->revoke_txn;
+	const struct gmem_plan plan = {
+		.op = GMEM_OP_POPULATE,
+		.request = { start, last },
+	};
+	long ret;
 
-	last = min(last, space->map.nr_pages - 1);
-	if (start > last)
-		return;
+	*report = (struct gmem_report){ .index = start };
+	if (!gmem_txn_valid(space, &plan, 0))
+		return report->error = -EINVAL;
 
-	guard(mutex)(&space->revoke_lock);
-	/* Lookups of the previous revoke have forgotten its span. */
-	cond_synchronize_rcu(space->revoke_rcu);
+	struct gmem_txn *txn __free(gmem_txn_end) = gmem_txn_alloc(space);
+
+	if (!txn)
+		return report->error = -ENOMEM;
+	txn->plan = plan;
+	ret = gmem_txn_begin(txn, 0);
+	if (!ret) {
+		gmem_txn_enter(txn, GMEM_PHASE_COMMIT);
+		txn->span.owner = current;
+		gmem_overlay_raise(&space->overlay, &txn->span);
+		gmem_callback_enter();
+		ret = gmem_txn_populate(txn, populate, priv);
+		gmem_callback_leave();
+		gmem_overlay_lower(&space->overlay, &txn->span);
+		gmem_txn_leave(txn, txn->report.error);
+	}
+	if (ret < 0)
+		gmem_txn_refused(txn, ret);
+	*report = txn->report;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(gmem_populate_range);
+
+/* What every revoke does once it has a transaction; @give_back: the memory too. */
+static noinline void gmem_txn_revoke(struct gmem_txn *txn,
+				     const struct gmem_run *range,
+				     bool give_back)
+{
+	struct gmem_space *space = txn->space;
+
 	txn->span = (struct gmem_span){};
 	txn->plan = (struct gmem_plan){
 		.op = GMEM_OP_REVOKE,
-		.request = { start, last },
+		.request = *range,
 		.nr_runs = 1,
 	};
 
@@ -507,13 +631,76 @@ void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last)
 
 	gmem_txn_enter(txn, GMEM_PHASE_COMMIT);
 	gmem_overlay_raise(&space->overlay, &txn->span);
-	gmem_clients_revoke(space, start, last);
-	gmem_callback_enter();
-	space->provider->ops->revoke(space->provider, start, last);
-	gmem_callback_leave();
+	gmem_clients_revoke(space, range->start, range->last);
+	if (give_back) {
+		gmem_callback_enter();
+		space->provider->ops->revoke(space->provider, range->start,
+					     range->last);
+		gmem_callback_leave();
+	}
 	gmem_overlay_lower(&space->overlay, &txn->span);
 	gmem_overlay_release(&space->overlay, &txn->span);
 	gmem_txn_leave(txn, 0);
-	space->revoke_rcu = get_state_synchronize_rcu();
+}
+
+/*
+ * The space has one transaction ready, so that a revoke needs no memory.  Who
+ * finds it in use does not wait for its user, which may be stuck at a client on
+ * the other side of the file, but takes one from the stack and pays with a grace
+ * period, before which lookups may still be reading it.
+ */
+static void gmem_space_revoke(struct gmem_space *space, pgoff_t start,
+			      pgoff_t last, bool give_back)
+{
+	struct gmem_run range = { start, min(last, space->map.nr_pages - 1) };
+	struct gmem_txn txn = { .space = space };
+
+	if (range.start > range.last)
+		return;
+	if (mutex_trylock(&space->revoke_lock)) {
+		/* Lookups of the previous revoke have forgotten its span. */
+		cond_synchronize_rcu(space->revoke_rcu);
+		gmem_txn_revoke(space->revoke_txn, &range, give_back);
+		space->revoke_rcu = get_state_synchronize_rcu();
+		mutex_unlock(&space->revoke_lock);
+	} else {
+		gmem_txn_revoke(&txn, &range, give_back);
+		synchronize_rcu();
+	}
+}
+
+/**
+ * gmem_revoke_range() - give the memory of pages back, whoever uses it
+ * @space: the space
+ * @start: first page
+ * @last: last page, inclusive; both are brought inside the space
+ *
+ * For release and eviction.  Nobody is asked, nothing is allocated; waits for
+ * operations that run there, which cannot wait for this one, in the order in
+ * which they came.  What is quarantined stays where it is.
+ *
+ * Context: Process context, may sleep.  As gmem_convert_range().
+ */
+void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last)
+{
+	gmem_space_revoke(space, start, last, true);
 }
 EXPORT_SYMBOL_GPL(gmem_revoke_range);
+
+/**
+ * gmem_unmap_range() - take pages away from every client, whoever uses them
+ * @space: the space
+ * @start: first page
+ * @last: last page, inclusive; both are brought inside the space
+ *
+ * For memory failure: the memory stays, so that nobody gets a fresh page in its
+ * place and takes zeroes for what was there.  Not for a context that may not
+ * wait; queue it.
+ *
+ * Context: As gmem_revoke_range().
+ */
+void gmem_unmap_range(struct gmem_space *space, pgoff_t start, pgoff_t last)
+{
+	gmem_space_revoke(space, start, last, false);
+}
+EXPORT_SYMBOL_GPL(gmem_unmap_range);

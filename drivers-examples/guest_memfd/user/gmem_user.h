@@ -2,7 +2,7 @@
 /*
  * What the demo and the tests share: the stand-alone guest_memfd's user API as
  * functions, memory accesses that survive a SIGBUS, the kernel's own ways to
- * pin a page, and what debugfs says.
+ * pin a page, what debugfs says, and steps that fail on demand.
  *
  * Conventions:
  *
@@ -142,6 +142,27 @@ static inline int gu_hold(int fd, unsigned long first, unsigned long nr,
 
 	snprintf(arg.name, sizeof(arg.name), "%s", name);
 	return gu_ioctl(fd, GUEST_MEMFD_HOLD, &arg);
+}
+
+/*
+ * How many private pages were filled from @source, or -errno.  The kernel says
+ * so three times; -EPROTO if it contradicts itself.
+ */
+static inline long gu_populate(int fd, unsigned long first, unsigned long nr,
+			       const void *source)
+{
+	struct guest_memfd_populate arg = {
+		.offset = gu_bytes(first),
+		.size = gu_bytes(nr),
+		.source = (uintptr_t)source,
+	};
+	int ret = gu_ioctl(fd, GUEST_MEMFD_POPULATE, &arg);
+	unsigned long done = nr - (arg.size >> GU_PAGE_SHIFT);
+
+	if (done > nr || arg.offset != gu_bytes(first + done) ||
+	    arg.source != (uintptr_t)source + gu_bytes(done) || (ret && done))
+		return -EPROTO;
+	return ret ? ret : (long)done;
 }
 
 /* One byte per page: whether it is private. */
@@ -548,6 +569,106 @@ static inline bool gu_last_refusal(unsigned int id, struct gu_refusal *r)
 	}
 	fclose(file);
 	return found && gu_refusal_parse(r);
+}
+
+/* A line of the clients, but for the times of its calls. */
+struct gu_client {
+	char rank[16], policy[16];
+	unsigned long first, last;
+	long open, refusals, prepares;
+};
+
+/* The client with that name, which has no space in it; whether there is one. */
+static inline bool gu_find_client(unsigned int id, const char *name,
+				  struct gu_client *c)
+{
+	FILE *file = gu_space_open(id, "clients");
+	char line[400], found[40] = "";
+
+	memset(c, 0, sizeof(*c));
+	while (file && strcmp(found, name) && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%39s %15s %15s %lu-%lu open=%ld refusals=%ld prepare=%ld/",
+			   found, c->rank, c->policy, &c->first, &c->last,
+			   &c->open, &c->refusals, &c->prepares) != 8)
+			found[0] = '\0';
+	if (file)
+		fclose(file);
+	return !strcmp(found, name);
+}
+
+/* A line of the operations. */
+struct gu_operation {
+	char op[16];
+	unsigned long first, last, claim_first, claim_last;
+	char phase[16];
+	unsigned long us, behind;
+};
+
+/* What runs or waits at the moment, up to @max; -1 if that cannot be read. */
+static inline int gu_operations(unsigned int id, struct gu_operation *op,
+				int max)
+{
+	FILE *file = gu_space_open(id, "operations");
+	char line[200];
+	int nr = 0;
+
+	if (!file)
+		return -1;
+	while (nr >= 0 && nr < max && fgets(line, sizeof(line), file)) {
+		if (line[0] == '#')
+			continue;
+		memset(op, 0, sizeof(*op));
+		if (sscanf(line, "%15s %lu-%lu claims %lu-%lu %15s for %lu us behind %lu",
+			   op->op, &op->first, &op->last, &op->claim_first,
+			   &op->claim_last, op->phase, &op->us,
+			   &op->behind) < 7)
+			nr = -2;
+		nr++;
+		op++;
+	}
+	fclose(file);
+	return nr;
+}
+
+/* --- making steps fail ---------------------------------------------------- */
+
+/* The number of a step from now on that is to fail; 0 for none. */
+static inline bool gu_fail_nth(unsigned int nth)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_WRONLY | O_CLOEXEC);
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+	bool good = fd >= 0 && write(fd, text, len) == len;
+
+	close(fd);
+	return good;
+}
+
+/* How many steps are left before the one that is to fail, -1 if unknown. */
+static inline int gu_fail_left(void)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+	bool good = fd >= 0 && read(fd, text, sizeof(text) - 1) > 0;
+
+	close(fd);
+	return good ? atoi(text) : -1;
+}
+
+/* How often a step has failed on demand, -1 if there is none of that name. */
+static inline long gu_fault_failed(const char *step)
+{
+	FILE *file = fopen(GU_DEBUGFS "/faults", "re");
+	char line[100], name[40];
+	long failed, found = -1;
+
+	while (file && found < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%39s %*d %ld", name, &failed) == 2 &&
+		    !strcmp(name, step))
+			found = failed;
+	if (file)
+		fclose(file);
+	return found;
 }
 
 /* --- processes ------------------------------------------------------------ */

@@ -968,9 +968,113 @@ static void debugfs_shows_the_map(void)
 		fail(__LINE__, "the map is %s", got);
 }
 
+static void debugfs_shows_who_maps_the_file(void)
+{
+	struct file f = file_filled(64);
+	int hold = gu_hold(f.fd, 10, 20, "holder"), other;
+	struct gu_client c;
+
+	EXPECT(hold >= 0);
+	EXPECT(gu_find_client(f.space, "holder", &c));
+	EXPECT(!strcmp(c.rank, "vote"));
+	EXPECT(!strcmp(c.policy, "unmap"));
+	EXPECT_EQ(c.first, 10);
+	EXPECT_EQ(c.last, 29);
+	EXPECT_EQ(c.open, 0);
+	EXPECT_EQ(c.refusals, 0);
+	EXPECT_EQ(c.prepares, 0);
+
+	/* Not asked, asked for nothing, and asked. */
+	EXPECT_EQ(to_private(&f, 0, 10), 0);
+	EXPECT_EQ(to_shared(&f, 10, 5), 0);
+	EXPECT(gu_find_client(f.space, "holder", &c));
+	EXPECT_EQ(c.prepares, 0);
+	EXPECT_REFUSED(&f, 0, 64, GU_PRIVATE, EBUSY, 10);
+	EXPECT_EQ(gu_punch(f.fd, 29, 1), -EBUSY);
+	EXPECT(gu_find_client(f.space, "holder", &c));
+	EXPECT_EQ(c.refusals, 2);
+	EXPECT_EQ(c.prepares, 2);
+	EXPECT_EQ(c.open, 0);
+
+	other = gu_hold(f.fd, 40, 1, "other");
+	EXPECT(other >= 0);
+	EXPECT_REFUSED(&f, 40, 1, GU_PRIVATE, EBUSY, 40);
+	EXPECT(gu_find_client(f.space, "other", &c));
+	EXPECT_EQ(c.first, 40);
+	EXPECT_EQ(c.last, 40);
+	EXPECT_EQ(c.refusals, 1);
+	EXPECT(gu_find_client(f.space, "holder", &c));
+	EXPECT_EQ(c.refusals, 2);
+	close(hold);
+	EXPECT(!gu_find_client(f.space, "holder", &c));
+	EXPECT(gu_find_client(f.space, "other", &c));
+}
+
+static void debugfs_shows_what_runs_and_who_waits(void)
+{
+	/* Large, so that it takes a while. */
+	struct file f = file_create(16 * BLOCK, SHARED_FILE);
+	bool ran = false, waited = false;
+	__u64 begin = gu_now_us();
+	struct gu_operation op[4];
+	pid_t pids[2];
+	int i, nr;
+
+	EXPECT(!fallocate(f.fd, FALLOC_FL_KEEP_SIZE, 0, gu_bytes(f.nr)));
+	EXPECT_EQ(gu_operations(f.space, op, ARRAY_SIZE(op)), 0);
+	for (i = 0; i < 2; i++) {
+		pids[i] = child();
+		if (pids[i])
+			continue;
+		for (;;) {
+			gu_convert(f.fd, i, f.nr - 1, GU_PRIVATE, NULL);
+			gu_convert(f.fd, i, f.nr - 1, GU_SHARED, NULL);
+		}
+	}
+	while (!ran || !waited) {
+		EXPECT(gu_now_us() - begin < 20000000);
+		nr = gu_operations(f.space, op, ARRAY_SIZE(op));
+		EXPECT(nr >= 0 && nr <= 2);
+		for (i = 0; i < nr; i++) {
+			EXPECT(!strcmp(op[i].op, "to-private") ||
+			       !strcmp(op[i].op, "to-shared"));
+			EXPECT(op[i].first < 2);
+			EXPECT_EQ(op[i].last, op[i].first + f.nr - 2);
+			EXPECT_EQ(op[i].claim_first, op[i].first);
+			EXPECT_EQ(op[i].claim_last, op[i].last);
+			EXPECT(op[i].us <= gu_now_us() - begin);
+			/* Who waits has nothing yet. */
+			EXPECT(!op[i].behind || !strcmp(op[i].phase, "claim"));
+			ran |= !strcmp(op[i].phase, "prepare") ||
+			       !strcmp(op[i].phase, "commit");
+			waited |= op[i].behind == 1;
+		}
+		/* They have different requests, and both are there. */
+		EXPECT(nr < 2 || op[0].first != op[1].first);
+		sched_yield();
+	}
+	for (i = 0; i < 2; i++)
+		kill_child(pids[i]);
+	EXPECT_EQ(gu_operations(f.space, op, ARRAY_SIZE(op)), 0);
+}
+
+static void debugfs_shows_that_nothing_is_in_quarantine(void)
+{
+	struct file f = file_filled(8);
+	FILE *file;
+
+	EXPECT_EQ(to_private(&f, 0, 8), 0);
+	EXPECT_EQ(gu_punch(f.fd, 2, 2), 0);
+	file = gu_space_open(f.space, "quarantine");
+	EXPECT(file);
+	EXPECT_EQ(fgetc(file), EOF);
+	EXPECT(!ferror(file));
+	fclose(file);
+}
+
 #define TRACING	"/sys/kernel/tracing/"
 
-static bool trace_write(const char *name, const char *text)
+static bool file_write(const char *name, const char *text)
 {
 	FILE *file = fopen(name, "w");
 	bool good = file && fputs(text, file) >= 0;
@@ -1017,15 +1121,15 @@ static void the_trace_has_every_phase_and_every_call(void)
 	unsigned int i;
 	int hold;
 
-	EXPECT(trace_write(TRACING "trace", ""));
-	EXPECT(trace_write(TRACING "events/gmem_convert/enable", "1"));
+	EXPECT(file_write(TRACING "trace", ""));
+	EXPECT(file_write(TRACING "events/gmem_convert/enable", "1"));
 	EXPECT_EQ(to_private(&f, 2, 9), 0);
 	hold = gu_hold(f.fd, 7, 2, "tracer");
 	EXPECT(hold >= 0);
 	EXPECT_REFUSED(&f, 0, 16, GU_SHARED, EBUSY, 7);
 	EXPECT_EQ(gu_punch(f.fd, 8, 1), -EBUSY);
 	close(hold);
-	EXPECT(trace_write(TRACING "events/gmem_convert/enable", "0"));
+	EXPECT(file_write(TRACING "events/gmem_convert/enable", "0"));
 
 	for (i = 0; i < ARRAY_SIZE(phases); i++)
 		EXPECT_TRACED("gmem_phase:", "convert to-private 2-10 runs=",
@@ -1204,6 +1308,14 @@ static void hold_refuses_bad_arguments(void)
 	EXPECT_EQ(hold_with(&f, &arg), -EINVAL);
 	memset(arg.name, 'x', sizeof(arg.name));
 	EXPECT_EQ(hold_with(&f, &arg), -EINVAL);
+	/* Would not be in one line of debugfs, or not to be read there. */
+	for (i = 1; i < 256; i++) {
+		if (i >= ' ' && i <= '~')
+			continue;
+		arg = good;
+		arg.name[2] = i;
+		EXPECT_EQ(hold_with(&f, &arg), -EINVAL);
+	}
 	arg = good;
 	arg.size = 0;
 	EXPECT_EQ(hold_with(&f, &arg), -EINVAL);
@@ -1744,6 +1856,850 @@ static void get_runs_refuses_bad_arguments(void)
 	EXPECT_EQ(get_runs(&f, &arg), 0);
 }
 
+/* --- GUEST_MEMFD_POPULATE ------------------------------------------------- */
+
+#define POPULATE_BATCH	32UL	/* pages that are pinned and filled in one go */
+
+static int populate_with(const struct file *f, const void *arg)
+{
+	return gu_ioctl(f->fd, GUEST_MEMFD_POPULATE, arg);
+}
+
+/* All private; what was in the pages before is not what they are filled with. */
+static struct file file_private(unsigned long nr)
+{
+	struct file f = file_create(nr, SHARED_FILE);
+
+	memset(f.map, 0xee, gu_bytes(nr));
+	EXPECT_EQ(to_private(&f, 0, nr), 0);
+	return f;
+}
+
+/*
+ * Ordinary memory with the contents of pages @first to @first + @nr - 1, of
+ * which the first @readable can be read.
+ */
+static char *source_of(unsigned long first, unsigned long nr,
+		       unsigned long readable)
+{
+	char *p = mmap(NULL, gu_bytes(nr), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long i;
+	unsigned int w;
+
+	EXPECT(p != MAP_FAILED);
+	for (i = 0; i < nr; i++)
+		for (w = 0; w < GU_PAGE_WORDS; w++)
+			((__u64 *)(p + gu_bytes(i)))[w] = gu_word(first + i, w);
+	EXPECT(!mprotect(p, gu_bytes(nr), PROT_READ));
+	if (readable < nr)
+		EXPECT(!mprotect(p + gu_bytes(readable),
+				 gu_bytes(nr - readable), PROT_NONE));
+	return p;
+}
+
+/* What the guest sees, by making it shared: contents in @nr pages only. */
+static void expect_populated(int line, const struct file *f,
+			     unsigned long first, unsigned long nr)
+{
+	expect_equal(line, "to shared", to_shared(f, 0, f->nr), 0);
+	if (first)
+		expect_seen(line, f, 0, first, GU_SEEN_WRONG);
+	expect_seen(line, f, first, nr, GU_SEEN_OWN);
+	if (first + nr < f->nr)
+		expect_seen(line, f, first + nr, f->nr - first - nr,
+			    GU_SEEN_WRONG);
+}
+
+#define EXPECT_POPULATED(f, first, nr)	\
+	expect_populated(__LINE__, f, first, nr)
+
+static void populate_refuses_bad_arguments(void)
+{
+	struct file f = file_private(4);
+	char *source = source_of(0, 8, 8);
+	const struct guest_memfd_populate good = {
+		.offset = GU_PAGE_SIZE, .size = gu_bytes(2),
+		.source = (uintptr_t)source,
+	};
+	struct {
+		__u64 offset, size, source;
+	} bad[] = {
+		/* Nothing. */
+		{ 0, 0, good.source },
+		/* Not in pages. */
+		{ 1, GU_PAGE_SIZE, good.source },
+		{ 0, GU_PAGE_SIZE + 8, good.source },
+		{ 0, 1, good.source },
+		{ 0, GU_PAGE_SIZE, good.source + 8 },
+		/* Beyond the end, or wraps. */
+		{ 0, gu_bytes(5), good.source },
+		{ gu_bytes(4), GU_PAGE_SIZE, good.source },
+		{ gu_bytes(1), -gu_bytes(1), good.source },
+		{ -gu_bytes(1), gu_bytes(2), good.source },
+		{ 0, gu_bytes(2), -gu_bytes(1) },
+		/* No source. */
+		{ 0, GU_PAGE_SIZE, 0 },
+	};
+	struct guest_memfd_populate arg;
+	unsigned int i;
+
+	EXPECT_EQ(populate_with(&f, BAD_ADDRESS), -EFAULT);
+	for (i = 0; i < 64; i++) {
+		arg = good;
+		arg.flags = 1ULL << i;
+		EXPECT_EQ(populate_with(&f, &arg), -EINVAL);
+	}
+	for (i = 0; i < ARRAY_SIZE(arg.reserved); i++) {
+		arg = good;
+		arg.reserved[i] = 1;
+		EXPECT_EQ(populate_with(&f, &arg), -EINVAL);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		arg = (struct guest_memfd_populate){
+			.offset = bad[i].offset, .size = bad[i].size,
+			.source = bad[i].source,
+		};
+		EXPECT_EQ(populate_with(&f, &arg), -EINVAL);
+		EXPECT_EQ(arg.offset, bad[i].offset);
+		EXPECT_EQ(arg.size, bad[i].size);
+		EXPECT_EQ(arg.source, bad[i].source);
+	}
+	EXPECT_POPULATED(&f, 0, 0);
+}
+
+static void populate_fills_private_pages(void)
+{
+	struct file f = file_private(BLOCK + 8);
+	char *source = source_of(BLOCK - 2, 5, 5);
+	struct guest_memfd_populate arg = {
+		.offset = gu_bytes(BLOCK - 2), .size = gu_bytes(5),
+		.source = (uintptr_t)source,
+	};
+
+	/* Across the border of two blocks; with and without a page before. */
+	EXPECT_EQ(gu_punch(f.fd, BLOCK - 1, 2), 0);
+	EXPECT_EQ(populate_with(&f, &arg), 0);
+	EXPECT_EQ(arg.size, 0);
+	EXPECT_EQ(arg.offset, gu_bytes(BLOCK + 3));
+	EXPECT_EQ(arg.source, (uintptr_t)source + gu_bytes(5));
+	EXPECT_PRIVATE(&f, 0, f.nr);
+	EXPECT_SEEN(&f, BLOCK - 2, 5, SIGBUS);
+	/* A copy. */
+	EXPECT(!munmap(source, gu_bytes(5)));
+	EXPECT_POPULATED(&f, BLOCK - 2, 5);
+}
+
+static void populate_with_memory_that_was_never_written_is_zero(void)
+{
+	struct file f = file_private(3);
+	char *source = mmap(NULL, gu_bytes(2), PROT_READ,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT(source != MAP_FAILED);
+	EXPECT_EQ(gu_populate(f.fd, 1, 2, source), 2);
+	EXPECT_EQ(to_shared(&f, 0, 3), 0);
+	EXPECT_SEEN(&f, 0, 1, WRONG);
+	EXPECT_SEEN(&f, 1, 2, ZERO);
+}
+
+static void populate_takes_more_than_one_batch(void)
+{
+	const unsigned long nr = 3 * POPULATE_BATCH + 5;
+	struct file f = file_private(nr + 9);
+
+	EXPECT_EQ(gu_populate(f.fd, 7, nr, source_of(7, nr, nr)), nr);
+	EXPECT_POPULATED(&f, 7, nr);
+}
+
+/* The test of locks that this needs is lockdep's. */
+static void a_file_may_be_populated_from_its_own_shared_pages(void)
+{
+	const unsigned long nr = POPULATE_BATCH + 8;
+	struct file f = file_create(2 * nr, SHARED_FILE);
+	unsigned long i;
+	unsigned int w;
+
+	/* The contents of the other half, and one that nobody has touched. */
+	for (i = 0; i < nr - 1; i++)
+		for (w = 0; w < GU_PAGE_WORDS; w++)
+			((__u64 *)page(&f, i))[w] = gu_word(nr + i, w);
+	EXPECT_EQ(to_private(&f, nr, nr), 0);
+	EXPECT_EQ(gu_populate(f.fd, nr, nr, f.map), nr);
+	EXPECT_PRIVATE(&f, nr, nr);
+	/* The source is not pinned any more. */
+	EXPECT_EQ(to_private(&f, 0, nr), 0);
+	EXPECT_EQ(to_shared(&f, nr, nr), 0);
+	EXPECT_SEEN(&f, nr, nr - 1, OWN);
+	EXPECT_SEEN(&f, 2 * nr - 1, 1, ZERO);
+}
+
+static void private_pages_are_no_source(void)
+{
+	struct file f = file_private(8);
+	struct file other = file_filled(4);
+
+	/* Neither others nor itself. */
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, page(&f, 4)), -EFAULT);
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, page(&f, 0)), -EFAULT);
+	EXPECT_EQ(to_private(&other, 2, 1), 0);
+	EXPECT_EQ(gu_populate(f.fd, 2, 1, page(&other, 2)), -EFAULT);
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, other.map), 2);
+	EXPECT_POPULATED(&f, 0, 2);
+}
+
+static void populate_stops_before_a_shared_page(void)
+{
+	/* In the first batch, at the end of it and behind it. */
+	static const unsigned long shared[] = {
+		1, 10, POPULATE_BATCH - 1, POPULATE_BATCH, POPULATE_BATCH + 3,
+	};
+	const unsigned long nr = 2 * POPULATE_BATCH;
+	char *source = source_of(0, nr, nr);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(shared); i++) {
+		struct file f = file_private(nr);
+		unsigned long at = shared[i];
+		bool private[2 * POPULATE_BATCH];
+
+		memset(private, true, sizeof(private));
+		memset(private + at, false, 2);
+		EXPECT_EQ(to_shared(&f, at, 2), 0);
+		EXPECT_EQ(gu_populate(f.fd, 0, nr, source), at);
+		/* There is no going on from there, but behind it. */
+		EXPECT_EQ(gu_populate(f.fd, at, nr - at,
+				      source + gu_bytes(at)), -EINVAL);
+		EXPECT_EQ(gu_populate(f.fd, at + 1, 1,
+				      source + gu_bytes(at + 1)), -EINVAL);
+		EXPECT_STATES(&f, private);
+		EXPECT_POPULATED(&f, 0, at);
+	}
+}
+
+static void populate_of_a_shared_page_is_einval(void)
+{
+	struct file f = file_private(4);
+	char *source = source_of(0, 4, 4);
+	struct gu_refusal r;
+
+	EXPECT_EQ(to_shared(&f, 0, 2), 0);
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, source), -EINVAL);
+	EXPECT(gu_last_refusal(f.space, &r));
+	EXPECT(!strcmp(r.op, "populate"));
+	EXPECT(!strcmp(r.holder, "shared"));
+	EXPECT_EQ(r.index, 0);
+	EXPECT_EQ(gu_populate(f.fd, 1, 1, source), -EINVAL);
+	EXPECT_PRIVATE(&f, 2, 2);
+	EXPECT_POPULATED(&f, 0, 0);
+}
+
+static void populate_stops_where_its_source_cannot_be_read(void)
+{
+	static const unsigned long readable[] = {
+		1, 5, POPULATE_BATCH - 1, POPULATE_BATCH, POPULATE_BATCH + 9,
+	};
+	const unsigned long nr = 2 * POPULATE_BATCH;
+	struct file f = file_private(nr);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(readable); i++) {
+		unsigned long at = readable[i];
+		char *source = source_of(0, nr, at);
+
+		EXPECT_EQ(gu_populate(f.fd, 0, nr, source), at);
+		EXPECT_EQ(gu_populate(f.fd, at, nr - at,
+				      source + gu_bytes(at)), -EFAULT);
+	}
+	EXPECT_PRIVATE(&f, 0, nr);
+	EXPECT_POPULATED(&f, 0, readable[i - 1]);
+}
+
+static void populate_of_a_source_that_cannot_be_read_is_efault(void)
+{
+	struct file f = file_private(4);
+	char *source = source_of(0, 4, 0);
+
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, source), -EFAULT);
+	EXPECT(!munmap(source, gu_bytes(4)));
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, source), -EFAULT);
+	/* An address of the kernel's. */
+	EXPECT_EQ(gu_populate(f.fd, 0, 1, (void *)-gu_bytes(16)), -EFAULT);
+	EXPECT_POPULATED(&f, 0, 0);
+}
+
+static void a_hold_does_not_concern_populate(void)
+{
+	struct file f = file_private(8);
+	int hold = gu_hold(f.fd, 0, 8, "holder");
+
+	EXPECT(hold >= 0);
+	EXPECT_EQ(gu_populate(f.fd, 2, 4, source_of(2, 4, 4)), 4);
+	EXPECT_REFUSED(&f, 0, 8, GU_SHARED, EBUSY, 0);
+	close(hold);
+	EXPECT_POPULATED(&f, 2, 4);
+}
+
+static void a_populated_page_can_be_punched(void)
+{
+	struct file f = file_private(4);
+
+	EXPECT_EQ(gu_populate(f.fd, 0, 4, source_of(0, 4, 4)), 4);
+	EXPECT_EQ(gu_punch(f.fd, 1, 2), 0);
+	EXPECT_EQ(to_shared(&f, 0, 4), 0);
+	EXPECT_SEEN(&f, 0, 1, OWN);
+	EXPECT_SEEN(&f, 1, 2, ZERO);
+	EXPECT_SEEN(&f, 3, 1, OWN);
+}
+
+/* --- every step that may fail, fails -------------------------------------- */
+
+/*
+ * An operation that is made to fail at its first step, then at its second and
+ * so on, until there is no such step.  Each time it must return one of @errors,
+ * and then be as if it had not been tried.
+ */
+struct sweep {
+	/* Makes a new @f for each step; NULL: one serves for all. */
+	void (*prepare)(struct sweep *s);
+	int (*call)(struct sweep *s);
+	/* After each failure.  Nothing fails any more. */
+	void (*check)(struct sweep *s);
+	int errors[4];
+	/* What debugfs calls the steps: these, each of them, no others. */
+	const char *steps[10];
+	/* What it returns in the end. */
+	int ret;
+
+	struct file f;
+	bool *private;
+	__u64 error_offset;
+};
+
+/* A descriptor that leaks is the lowest one that is free. */
+static int lowest_free_fd(void)
+{
+	int fd = dup(0);
+
+	EXPECT(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+/* Whether the step that was to fail was reached; from now on none is to fail. */
+static bool fail_fired(void)
+{
+	int left = gu_fail_left();
+
+	EXPECT(gu_fail_nth(0));
+	EXPECT(left >= 0);
+	return !left;
+}
+
+static bool sweep_may_return(const struct sweep *s, int ret)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(s->errors); i++)
+		if (s->errors[i] && ret == -s->errors[i])
+			return true;
+	return false;
+}
+
+static void sweep(int line, struct sweep *s)
+{
+	long before[ARRAY_SIZE(s->steps)], grown, total = 0;
+	unsigned int n, i;
+	char name[32];
+
+	for (i = 0; i < ARRAY_SIZE(s->steps) && s->steps[i]; i++) {
+		before[i] = gu_fault_failed(s->steps[i]);
+		if (before[i] < 0)
+			fail(line, "debugfs knows no step %s", s->steps[i]);
+	}
+	for (n = 1; ; n++) {
+		int fd, ret;
+
+		if (s->prepare)
+			s->prepare(s);
+		fd = lowest_free_fd();
+		s->error_offset = GU_UNSET;
+		EXPECT(gu_fail_nth(n));
+		ret = s->call(s);
+		if (!fail_fired()) {
+			expect_equal(line, "the result in the end", ret,
+				     s->ret);
+			break;
+		}
+		if (!sweep_may_return(s, ret))
+			fail(line, "with step %u failing it is %s", n,
+			     value_name(name, sizeof(name), ret));
+		expect_equal(line, "lowest free descriptor", lowest_free_fd(),
+			     fd);
+		s->check(s);
+	}
+	/* What has failed is what should, all of it, and nothing else. */
+	for (i = 0; i < ARRAY_SIZE(s->steps) && s->steps[i]; i++) {
+		grown = gu_fault_failed(s->steps[i]) - before[i];
+		if (grown <= 0)
+			fail(line, "step %s did not fail", s->steps[i]);
+		total += grown;
+	}
+	expect_equal(line, "steps that failed", total, n - 1);
+	NOTE("%u steps", n - 1);
+}
+
+#define SWEEP(s)	sweep(__LINE__, s)
+
+static int sweep_create(struct sweep *s)
+{
+	s->f.fd = gu_create(gu_bytes(3 * BLOCK), SHARED_FILE);
+	return s->f.fd < 0 ? s->f.fd : 0;
+}
+
+static void check_no_space(struct sweep *s)
+{
+	EXPECT_EQ(gu_newest_space(), s->f.space);
+}
+
+static void creating_a_file_fails_at_every_step_and_leaves_nothing(void)
+{
+	struct sweep s = {
+		.call = sweep_create,
+		.check = check_no_space,
+		.errors = { ENOMEM },
+		.steps = {
+			"folios-alloc", "space-alloc", "txn-alloc", "map-init",
+		},
+		.f.space = gu_newest_space(),
+	};
+
+	SWEEP(&s);
+	EXPECT(gu_newest_space() > s.f.space);
+}
+
+/*
+ * Of a conversion: from page 3 to the middle of the block after the next, so a
+ * leaf at either end; of several runs; with a client, that is not asked.
+ */
+#define SWEEP_FIRST	3UL
+#define SWEEP_NR	(2 * BLOCK)
+#define SWEEP_HELD	(SWEEP_FIRST + SWEEP_NR)
+
+/* @private: what the pages of the request are, but for ten in the middle. */
+static void sweep_file(struct sweep *s, bool private)
+{
+	s->f = file_filled(3 * BLOCK);
+	s->private = calloc(s->f.nr, 1);
+	memset(s->private + SWEEP_FIRST, private, SWEEP_NR);
+	memset(s->private + BLOCK + 100, !private, 10);
+	EXPECT_EQ(gu_convert(s->f.fd, SWEEP_FIRST, SWEEP_NR,
+			     private ? GU_PRIVATE : GU_SHARED, NULL), 0);
+	EXPECT_EQ(gu_convert(s->f.fd, BLOCK + 100, 10,
+			     private ? GU_SHARED : GU_PRIVATE, NULL), 0);
+}
+
+static int sweep_to_private(struct sweep *s)
+{
+	return gu_convert(s->f.fd, SWEEP_FIRST, SWEEP_NR, GU_PRIVATE,
+			  &s->error_offset);
+}
+
+static int sweep_to_shared(struct sweep *s)
+{
+	return gu_convert(s->f.fd, SWEEP_FIRST, SWEEP_NR, GU_SHARED,
+			  &s->error_offset);
+}
+
+static int sweep_punch(struct sweep *s)
+{
+	return gu_punch(s->f.fd, SWEEP_FIRST, SWEEP_NR);
+}
+
+/* Every page has the state it had and, as far as can be seen, its contents. */
+static void check_pages(struct sweep *s)
+{
+	unsigned long i;
+
+	EXPECT_STATES(&s->f, s->private);
+	for (i = 0; i < s->f.nr; i++)
+		if (s->private[i])
+			EXPECT_SEEN(&s->f, i, 1, SIGBUS);
+		else
+			EXPECT_SEEN(&s->f, i, 1, OWN);
+}
+
+static void check_conversion(struct sweep *s)
+{
+	EXPECT_EQ(s->error_offset, gu_bytes(SWEEP_FIRST));
+	check_pages(s);
+}
+
+static void converting_to_private_fails_at_every_step_and_changes_nothing(void)
+{
+	struct sweep s = {
+		.call = sweep_to_private,
+		.check = check_conversion,
+		.errors = { ENOMEM, EINTR, EAGAIN },
+		.steps = {
+			"txn-alloc", "claim", "reserve-runs", "reserve-slots",
+			"reserve-leaf", "reserve-provider", "prepare-provider",
+		},
+	};
+
+	sweep_file(&s, false);
+	EXPECT(gu_hold(s.f.fd, SWEEP_HELD, 1, "neighbour") >= 0);
+	SWEEP(&s);
+	EXPECT_EQ(s.error_offset, GU_UNSET);
+	EXPECT_PRIVATE(&s.f, SWEEP_FIRST, SWEEP_NR);
+	EXPECT_EQ(to_shared(&s.f, SWEEP_FIRST, SWEEP_NR), 0);
+	EXPECT_SEEN(&s.f, 0, s.f.nr, OWN);
+}
+
+static void converting_to_shared_fails_at_every_step_and_changes_nothing(void)
+{
+	struct sweep s = {
+		.call = sweep_to_shared,
+		.check = check_conversion,
+		.errors = { ENOMEM, EINTR, EAGAIN },
+		.steps = {
+			"txn-alloc", "claim", "reserve-runs", "reserve-slots",
+			"reserve-leaf", "reserve-provider", "prepare-provider",
+		},
+	};
+
+	sweep_file(&s, true);
+	EXPECT(gu_hold(s.f.fd, SWEEP_HELD, 1, "neighbour") >= 0);
+	SWEEP(&s);
+	EXPECT_EQ(s.error_offset, GU_UNSET);
+	EXPECT_PRIVATE(&s.f, 0, 0);
+	EXPECT_SEEN(&s.f, 0, s.f.nr, OWN);
+}
+
+static void punching_fails_at_every_step_and_changes_nothing(void)
+{
+	struct sweep s = {
+		.call = sweep_punch,
+		.check = check_pages,
+		.errors = { ENOMEM, EINTR, EAGAIN },
+		.steps = {
+			"txn-alloc", "claim", "reserve-slots",
+			"reserve-provider", "prepare-provider",
+		},
+	};
+
+	sweep_file(&s, false);
+	EXPECT(gu_hold(s.f.fd, SWEEP_HELD, 1, "neighbour") >= 0);
+	SWEEP(&s);
+	EXPECT_STATES(&s.f, s.private);
+	EXPECT_EQ(to_shared(&s.f, SWEEP_FIRST, SWEEP_NR), 0);
+	EXPECT_SEEN(&s.f, 0, SWEEP_FIRST, OWN);
+	EXPECT_SEEN(&s.f, SWEEP_FIRST, SWEEP_NR, ZERO);
+	EXPECT_SEEN(&s.f, SWEEP_HELD, s.f.nr - SWEEP_HELD, OWN);
+}
+
+/* Asked or made to refuse, it is the same page and the same client. */
+static void check_held(struct sweep *s)
+{
+	struct gu_refusal r;
+
+	if (s->error_offset != gu_bytes(SWEEP_FIRST)) {
+		EXPECT_EQ(s->error_offset, gu_bytes(BLOCK));
+		EXPECT(gu_last_refusal(s->f.space, &r));
+		EXPECT(!strcmp(r.holder, "holder"));
+	}
+	check_pages(s);
+}
+
+static void a_refused_conversion_fails_at_every_step_and_changes_nothing(void)
+{
+	struct sweep s = {
+		.call = sweep_to_private,
+		.check = check_held,
+		.errors = { ENOMEM, EINTR, EBUSY },
+		.steps = {
+			"txn-alloc", "claim", "reserve-runs", "reserve-slots",
+			"reserve-leaf", "reserve-provider", "prepare-client",
+		},
+		.ret = -EBUSY,
+	};
+	int hold;
+
+	sweep_file(&s, false);
+	hold = gu_hold(s.f.fd, BLOCK, 8, "holder");
+	EXPECT(hold >= 0);
+	SWEEP(&s);
+	EXPECT_EQ(s.error_offset, gu_bytes(BLOCK));
+	check_held(&s);
+	close(hold);
+	EXPECT_EQ(sweep_to_private(&s), 0);
+}
+
+static int sweep_hold(struct sweep *s)
+{
+	int hold = gu_hold(s->f.fd, 1, 2, "holder");
+
+	return hold < 0 ? hold : 0;
+}
+
+static void check_no_veto(struct sweep *s)
+{
+	struct gu_client c;
+
+	EXPECT(!gu_find_client(s->f.space, "holder", &c));
+	EXPECT_EQ(to_private(&s->f, 0, 4), 0);
+	EXPECT_EQ(to_shared(&s->f, 0, 4), 0);
+	EXPECT_SEEN(&s->f, 0, 4, OWN);
+}
+
+static void a_hold_fails_at_every_step_and_leaves_no_veto(void)
+{
+	struct sweep s = {
+		.call = sweep_hold,
+		.check = check_no_veto,
+		/* As if the module were going away, or for a signal. */
+		.errors = { ENODEV, EINTR },
+		.steps = { "client-register", "settle" },
+		.f = file_filled(4),
+	};
+
+	SWEEP(&s);
+	EXPECT_REFUSED(&s.f, 0, 4, GU_PRIVATE, EBUSY, 1);
+}
+
+/* Nothing is allocated yet, not even what it takes to remember a page. */
+static void sweep_empty_file(struct sweep *s)
+{
+	if (s->f.map) {
+		EXPECT(!munmap(s->f.map, gu_bytes(s->f.nr)));
+		close(s->f.fd);
+	}
+	s->f = file_create(BLOCK + 40, SHARED_FILE);
+}
+
+static int sweep_fallocate(struct sweep *s)
+{
+	return fallocate(s->f.fd, ALLOCATE, gu_bytes(BLOCK - 2), gu_bytes(4)) ?
+	       -errno : 0;
+}
+
+static void check_zero(struct sweep *s)
+{
+	EXPECT_PRIVATE(&s->f, 0, 0);
+	EXPECT_SEEN(&s->f, BLOCK - 4, 8, ZERO);
+	/* Pages that were allocated before are no obstacle. */
+	EXPECT_EQ(sweep_fallocate(s), 0);
+	EXPECT_EQ(to_private(&s->f, 0, s->f.nr), 0);
+}
+
+static void fallocate_fails_at_every_step_and_can_be_repeated(void)
+{
+	struct sweep s = {
+		.prepare = sweep_empty_file,
+		.call = sweep_fallocate,
+		.check = check_zero,
+		.errors = { ENOMEM },
+		.steps = { "folios-chunk", "folios-page", "folios-charge" },
+	};
+
+	SWEEP(&s);
+	EXPECT_SEEN(&s.f, BLOCK - 2, 4, ZERO);
+}
+
+/* One page: of two, the kernel would try the second again by itself. */
+static int sweep_madvise(struct sweep *s)
+{
+	return madvise(page(&s->f, BLOCK), gu_bytes(1), MADV_POPULATE_WRITE) ?
+	       -errno : 0;
+}
+
+static void check_unmapped(struct sweep *s)
+{
+	EXPECT_PRIVATE(&s->f, 0, 0);
+	EXPECT_SEEN(&s->f, BLOCK, 1, ZERO);
+}
+
+static void a_fault_of_madvise_fails_at_every_step_with_enomem(void)
+{
+	struct sweep s = {
+		.prepare = sweep_empty_file,
+		.call = sweep_madvise,
+		.check = check_unmapped,
+		.errors = { ENOMEM },
+		.steps = { "folios-chunk", "folios-page", "folios-charge" },
+	};
+
+	SWEEP(&s);
+}
+
+/* The last page of a block and the first of the next one are mapped here. */
+static char *sweep_window;
+static int sweep_pipe[2];
+
+/*
+ * User-mode Linux must have a page table for the address: without one, it stops
+ * at a system call's fault that fails, see maybe_map() there.
+ */
+static void sweep_map_window(struct sweep *s)
+{
+	sweep_empty_file(s);
+	EXPECT(mmap(sweep_window, gu_bytes(2), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, s->f.fd, gu_bytes(BLOCK - 1)) ==
+	       sweep_window);
+	EXPECT(gu_poke(sweep_window, 1));
+}
+
+/* One byte: of a word that faults, x86 tries each byte once more. */
+static int sweep_write(struct sweep *s)
+{
+	(void)s;
+	return write(sweep_pipe[1], sweep_window + GU_PAGE_SIZE, 1) < 0 ?
+	       -errno : 0;
+}
+
+static void a_fault_of_a_system_call_fails_at_every_step_with_efault(void)
+{
+	struct sweep s = {
+		.prepare = sweep_map_window,
+		.call = sweep_write,
+		.check = check_unmapped,
+		.errors = { EFAULT },
+		.steps = { "folios-chunk", "folios-page", "folios-charge" },
+	};
+	char *room = mmap(NULL, 2 * gu_bytes(BLOCK), PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT(room != MAP_FAILED);
+	sweep_window = (char *)(((uintptr_t)room | (gu_bytes(BLOCK) - 1)) + 1);
+	EXPECT(!pipe(sweep_pipe));
+	SWEEP(&s);
+}
+
+static void a_fault_of_the_program_is_repeated_until_no_step_fails(void)
+{
+	static const char *const steps[] = {
+		"folios-chunk", "folios-page", "folios-charge",
+	};
+	long before[ARRAY_SIZE(steps)];
+	struct sweep s = {};
+	unsigned int n, i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		before[i] = gu_fault_failed(steps[i]);
+	for (n = 1; ; n++) {
+		bool ok;
+
+		sweep_empty_file(&s);
+		EXPECT(gu_fail_nth(n));
+		ok = gu_poke(page(&s.f, 5), n);
+		if (!fail_fired())
+			break;
+		EXPECT(ok);
+		EXPECT_EQ(*(__u64 *)page(&s.f, 5), n);
+		EXPECT_EQ(to_private(&s.f, 0, s.f.nr), 0);
+	}
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		EXPECT_EQ(gu_fault_failed(steps[i]) - before[i], 1);
+	EXPECT_EQ(n - 1, ARRAY_SIZE(steps));
+}
+
+/*
+ * What is done when a step fails stays done and is counted; without any, it is
+ * an error.
+ */
+static void populate_counts_what_it_has_done_when_a_step_fails(void)
+{
+	static const char *const steps[] = {
+		"folios-source", "txn-alloc", "claim", "populate-page",
+		"folios-chunk", "folios-page", "folios-charge",
+	};
+	const unsigned long nr = POPULATE_BATCH + 2;
+	bool stopped_at[POPULATE_BATCH + 2] = {};
+	struct file source = file_filled(nr);
+	long before[ARRAY_SIZE(steps)], done = 0, last = 0, failed = 0;
+	unsigned int n, i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		before[i] = gu_fault_failed(steps[i]);
+	for (n = 1; ; n++) {
+		struct file f = file_create(nr, GUEST_MEMFD_FLAG_MMAP);
+
+		EXPECT(gu_fail_nth(n));
+		done = gu_populate(f.fd, 0, nr, source.map);
+		if (!fail_fired())
+			break;
+		EXPECT(done == -ENOMEM || done == -EINTR || done == -EFAULT ||
+		       (done > 0 && done < (long)nr));
+		/* Later steps come later. */
+		EXPECT(done < 0 ? !last : done >= last);
+		last = done < 0 ? 0 : done;
+		stopped_at[last] = true;
+		EXPECT_PRIVATE(&f, 0, nr);
+		EXPECT_EQ(to_shared(&f, 0, nr), 0);
+		if (last)
+			EXPECT_SEEN(&f, 0, last, OWN);
+		EXPECT_SEEN(&f, last, nr - last, ZERO);
+		/* The rest can be tried again. */
+		EXPECT_EQ(to_private(&f, 0, nr), 0);
+		EXPECT_EQ(gu_populate(f.fd, last, nr - last,
+				      page(&source, last)), nr - last);
+		EXPECT_EQ(to_shared(&f, 0, nr), 0);
+		EXPECT_SEEN(&f, 0, nr, OWN);
+		/* The source is not left pinned. */
+		EXPECT_EQ(to_private(&source, 0, nr), 0);
+		EXPECT_EQ(to_shared(&source, 0, nr), 0);
+		EXPECT(!munmap(f.map, gu_bytes(nr)));
+		close(f.fd);
+	}
+	EXPECT_EQ(done, nr);
+	for (i = 0; i < nr; i++)
+		EXPECT(stopped_at[i]);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		EXPECT(gu_fault_failed(steps[i]) > before[i]);
+		failed += gu_fault_failed(steps[i]) - before[i];
+	}
+	EXPECT_EQ(failed, n - 1);
+	NOTE("%u steps", n - 1);
+}
+
+/* With CONFIG_FAULT_INJECTION_DEBUG_FS: how likely, and how many times. */
+#define FAIL	GU_DEBUGFS "/fail/"
+
+static void a_step_fails_by_chance_as_often_as_debugfs_says(void)
+{
+	long before = gu_fault_failed("txn-alloc");
+	struct file f = file_filled(4);
+	bool good;
+	int i;
+
+	good = file_write(FAIL "times", "2") &&
+	       file_write(FAIL "probability", "100");
+	for (i = 0; good && i < 2; i++)
+		good = to_private(&f, 0, 4) == -ENOMEM;
+	good = good && !to_private(&f, 0, 4);
+	/* First of all, none of this for the next test. */
+	EXPECT(file_write(FAIL "probability", "0"));
+	EXPECT(good);
+	EXPECT_EQ(gu_fault_failed("txn-alloc"), before + 2);
+	EXPECT_PRIVATE(&f, 0, 4);
+	EXPECT_EQ(to_shared(&f, 0, 4), 0);
+	EXPECT_SEEN(&f, 0, 4, OWN);
+}
+
+static void asking_for_the_states_has_no_step_that_fails(void)
+{
+	struct file f = file_with_runs(2 * BLOCK);
+	struct guest_memfd_run runs[8];
+	struct guest_memfd_get_runs arg = {
+		.size = gu_bytes(f.nr), .runs = (uintptr_t)runs, .nr = 8,
+	};
+
+	EXPECT(gu_fail_nth(1));
+	EXPECT_EQ(get_runs(&f, &arg), 0);
+	EXPECT(!fail_fired());
+	EXPECT_EQ(arg.nr, 5);
+}
+
 /* --- signals and death ---------------------------------------------------- */
 
 static void a_process_killed_while_it_converts_leaves_a_file_that_works(void)
@@ -2198,6 +3154,9 @@ static const struct test tests[] = {
 
 	TEST(debugfs_shows_who_refused),
 	TEST(debugfs_shows_the_map),
+	TEST(debugfs_shows_who_maps_the_file),
+	TEST(debugfs_shows_what_runs_and_who_waits),
+	TEST(debugfs_shows_that_nothing_is_in_quarantine),
 	TEST(the_trace_has_every_phase_and_every_call),
 
 	TEST(a_hold_refuses_exactly_its_range),
@@ -2236,6 +3195,33 @@ static const struct test tests[] = {
 	TEST(runs_come_in_as_many_calls_as_needed),
 	TEST(runs_are_cut_at_the_ends_of_the_request),
 	TEST(get_runs_refuses_bad_arguments),
+
+	TEST(populate_refuses_bad_arguments),
+	TEST(populate_fills_private_pages),
+	TEST(populate_with_memory_that_was_never_written_is_zero),
+	TEST(populate_takes_more_than_one_batch),
+	TEST(a_file_may_be_populated_from_its_own_shared_pages),
+	TEST(private_pages_are_no_source),
+	TEST(populate_stops_before_a_shared_page),
+	TEST(populate_of_a_shared_page_is_einval),
+	TEST(populate_stops_where_its_source_cannot_be_read),
+	TEST(populate_of_a_source_that_cannot_be_read_is_efault),
+	TEST(a_hold_does_not_concern_populate),
+	TEST(a_populated_page_can_be_punched),
+
+	TEST(creating_a_file_fails_at_every_step_and_leaves_nothing),
+	TEST(converting_to_private_fails_at_every_step_and_changes_nothing),
+	TEST(converting_to_shared_fails_at_every_step_and_changes_nothing),
+	TEST(punching_fails_at_every_step_and_changes_nothing),
+	TEST(a_refused_conversion_fails_at_every_step_and_changes_nothing),
+	TEST(a_hold_fails_at_every_step_and_leaves_no_veto),
+	TEST(fallocate_fails_at_every_step_and_can_be_repeated),
+	TEST(a_fault_of_madvise_fails_at_every_step_with_enomem),
+	TEST(a_fault_of_a_system_call_fails_at_every_step_with_efault),
+	TEST(a_fault_of_the_program_is_repeated_until_no_step_fails),
+	TEST(populate_counts_what_it_has_done_when_a_step_fails),
+	TEST(a_step_fails_by_chance_as_often_as_debugfs_says),
+	TEST(asking_for_the_states_has_no_step_that_fails),
 
 	TEST(a_process_killed_while_it_converts_leaves_a_file_that_works),
 	TEST(a_signal_ends_the_wait_for_another_conversion),

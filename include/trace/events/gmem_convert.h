@@ -19,6 +19,7 @@ TRACE_DEFINE_ENUM(GMEM_PHASE_ABORT);
 TRACE_DEFINE_ENUM(GMEM_OP_CONVERT);
 TRACE_DEFINE_ENUM(GMEM_OP_PUNCH);
 TRACE_DEFINE_ENUM(GMEM_OP_REVOKE);
+TRACE_DEFINE_ENUM(GMEM_OP_POPULATE);
 
 #define gmem_show_phase(phase)				\
 	__print_symbolic(phase,				\
@@ -34,7 +35,8 @@ TRACE_DEFINE_ENUM(GMEM_OP_REVOKE);
 	__print_symbolic(op,				\
 		{ GMEM_OP_CONVERT,	"convert" },	\
 		{ GMEM_OP_PUNCH,	"punch" },	\
-		{ GMEM_OP_REVOKE,	"revoke" })
+		{ GMEM_OP_REVOKE,	"revoke" },	\
+		{ GMEM_OP_POPULATE,	"populate" })
 
 /* One phase of one operation has ended. */
 TRACE_EVENT(gmem_phase,
@@ -81,7 +83,7 @@ TRACE_EVENT(gmem_phase,
 TRACE_EVENT(gmem_client,
 
 	TP_PROTO(const char *space, const char *client, const char *call,
-		 const struct gmem_run *span, int ret, ktime_t duration),
+		 const struct gmem_run *span, int ret, s64 duration),
 
 	TP_ARGS(space, client, call, span, ret, duration),
 
@@ -102,13 +104,61 @@ TRACE_EVENT(gmem_client,
 		__entry->start = span->start;
 		__entry->last = span->last;
 		__entry->ret = ret;
-		__entry->duration = ktime_to_ns(duration);
+		__entry->duration = duration;
 	),
 
 	TP_printk("%s %s %s %lu-%lu ret=%d ns=%lld",
 		  __get_str(space), __get_str(client), __get_str(call),
 		  __entry->start, __entry->last, __entry->ret,
 		  __entry->duration)
+);
+
+/* Somebody has waited at a fence, or given up. */
+TRACE_EVENT(gmem_wait,
+
+	TP_PROTO(const char *space, pgoff_t index, int ret, ktime_t duration),
+
+	TP_ARGS(space, index, ret, duration),
+
+	TP_STRUCT__entry(
+		__string(space, space)
+		__field(pgoff_t, index)
+		__field(int, ret)
+		__field(s64, duration)
+	),
+
+	TP_fast_assign(
+		__assign_str(space);
+		__entry->index = index;
+		__entry->ret = ret;
+		__entry->duration = ktime_to_ns(duration);
+	),
+
+	TP_printk("%s %lu ret=%d ns=%lld", __get_str(space), __entry->index,
+		  __entry->ret, __entry->duration)
+);
+
+/* Pages are lost for the life of the space. */
+TRACE_EVENT(gmem_quarantine,
+
+	TP_PROTO(const char *space, const struct gmem_run *run),
+
+	TP_ARGS(space, run),
+
+	TP_STRUCT__entry(
+		__string(space, space)
+		__field(pgoff_t, start)
+		__field(pgoff_t, last)
+	),
+
+	TP_fast_assign(
+		__assign_str(space);
+		__entry->start = run->start;
+		__entry->last = run->last;
+	),
+
+	TP_printk("%s %lu-%lu", __get_str(space), __entry->start,
+		  __entry->last)
 );
 
 #endif /* _TRACE_GMEM_CONVERT_H */

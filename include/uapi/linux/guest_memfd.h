@@ -107,7 +107,8 @@ struct guest_memfd_get_runs {
  * struct guest_memfd_hold - argument of GUEST_MEMFD_HOLD
  * @offset: first byte
  * @size: bytes
- * @name: what refusals are reported with, NUL-terminated, not empty
+ * @name: what refusals are reported with, NUL-terminated, not empty, printable
+ *	ASCII
  * @flags: must be 0
  * @reserved: must be zero
  */
@@ -125,5 +126,29 @@ struct guest_memfd_hold {
  * EINTR if a signal comes meanwhile.
  */
 #define GUEST_MEMFD_HOLD	_IOW(GUEST_MEMFD_IO, 0x02, struct guest_memfd_hold)
+
+/**
+ * struct guest_memfd_populate - argument of GUEST_MEMFD_POPULATE
+ * @offset: first byte; out: where to go on
+ * @size: bytes; out: what is left from @offset on, 0 at the end
+ * @source: address to copy from, a multiple of the page size; out: what is next.
+ *	May be a mapping of shared pages of the same file
+ * @flags: must be 0
+ * @reserved: must be zero
+ */
+struct guest_memfd_populate {
+	__u64 offset;
+	__u64 size;
+	__u64 source;
+	__u64 flags;
+	__u64 reserved[4];
+};
+
+/*
+ * On a file.  Fills private pages with what the guest starts with.  Fails with
+ * EINVAL if the first page is shared, EHWPOISON if it is lost, EFAULT if it
+ * cannot be copied from; where a later page is, it stops before that.
+ */
+#define GUEST_MEMFD_POPULATE	_IOWR(GUEST_MEMFD_IO, 0x03, struct guest_memfd_populate)
 
 #endif /* _UAPI_LINUX_GUEST_MEMFD_H */
