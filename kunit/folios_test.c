@@ -56,6 +56,23 @@ static void folios_env_free(void *data)
 	iput(env->inode);
 }
 
+/* Pages that were given back by the hardware, in order. */
+static struct {
+	unsigned int nr;
+	unsigned long pfn[8];
+} made_shared;
+
+static void folios_make_shared(struct folio *folio)
+{
+	if (made_shared.nr < ARRAY_SIZE(made_shared.pfn))
+		made_shared.pfn[made_shared.nr] = folio_pfn(folio);
+	made_shared.nr++;
+}
+
+static const struct gmem_folios_ops folios_ops = {
+	.make_shared = folios_make_shared,
+};
+
 static struct folios_env *folios_env_alloc(struct kunit *test, pgoff_t nr_pages,
 					   enum gmem_state state)
 {
@@ -74,7 +91,7 @@ static struct folios_env *folios_env_alloc(struct kunit *test, pgoff_t nr_pages,
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, folios_env_free, env));
 	env->folios = gmem_folios_alloc("folios", env->inode->i_mapping,
-					nr_pages, state);
+					nr_pages, state, &folios_ops);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, env->folios);
 	env->space = gmem_folios_space(env->folios);
 	return env;
@@ -115,24 +132,24 @@ static void a_wrong_mapping_is_refused(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, 0,
-						  GMEM_SHARED)));
+						  GMEM_SHARED, NULL)));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, ULONG_MAX,
-						  GMEM_SHARED)));
+						  GMEM_SHARED, NULL)));
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
-						  GMEM_SHARED)));
+						  GMEM_SHARED, NULL)));
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER);
 	mapping_clear_unevictable(mapping);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
-						  GMEM_SHARED)));
+						  GMEM_SHARED, NULL)));
 	mapping_set_unevictable(mapping);
 	clear_bit(AS_INACCESSIBLE, &mapping->flags);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
-						  GMEM_SHARED)));
+						  GMEM_SHARED, NULL)));
 	mapping_set_inaccessible(mapping);
 }
 
@@ -509,7 +526,7 @@ static void every_failed_step_of_making_a_file_is_an_error(struct kunit *test)
 	for (nth = 1; ; nth++) {
 		fake_fail_nth(nth);
 		folios = gmem_folios_alloc("x", env->inode->i_mapping, 8,
-					   GMEM_PRIVATE);
+					   GMEM_PRIVATE, NULL);
 		if (!fake_fail_end())
 			break;
 		KUNIT_ASSERT_EQ(test, -ENOMEM, PTR_ERR(folios));
@@ -536,7 +553,7 @@ static void populated_pages_have_their_contents_and_no_reference(struct kunit *t
 
 	/* Several batches, and across two chunks. */
 	KUNIT_EXPECT_EQ(test, 100,
-			gmem_folios_populate(env->folios, 450, 549, NULL,
+			gmem_folios_populate(env->folios, 450, 549, NULL, 0,
 					     populate_with_index, NULL,
 					     &report));
 	for (i = 450; i <= 549; i++) {
@@ -557,20 +574,102 @@ static void a_source_that_cannot_be_pinned_populates_nothing(struct kunit *test)
 
 	fake_fail_nth(1);
 	KUNIT_EXPECT_EQ(test, -EFAULT,
-			gmem_folios_populate(env->folios, 0, 7, src,
+			gmem_folios_populate(env->folios, 0, 7, src, 0,
 					     populate_with_index, NULL,
 					     &report));
 	KUNIT_EXPECT_TRUE(test, fake_fail_end());
 	KUNIT_EXPECT_EQ(test, -EFAULT, report.error);
 	KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 0));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			gmem_folios_populate(env->folios, 0, 7, src + 1,
+			gmem_folios_populate(env->folios, 0, 7, src + 1, 0,
 					     populate_with_index, NULL,
 					     &report));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			gmem_folios_populate(env->folios, 0, 8, NULL,
+			gmem_folios_populate(env->folios, 0, 8, NULL, 0,
 					     populate_with_index, NULL,
 					     &report));
+}
+
+/* --- faults of clients ------------------------------------------------------ */
+
+/* What a client's fault was told. */
+struct used {
+	unsigned int nr;
+	pgoff_t index;
+	unsigned long pfn;
+	enum gmem_state state;
+	int ret;
+};
+
+static int use_page(void *priv, pgoff_t index, unsigned long pfn,
+		    enum gmem_state state)
+{
+	struct used *used = priv;
+
+	used->nr++;
+	used->index = index;
+	used->pfn = pfn;
+	used->state = state;
+	return used->ret;
+}
+
+static void a_fault_of_a_client_takes_no_reference(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 1024, GMEM_SHARED);
+	struct gmem_report report;
+	struct used used = {};
+	struct folio *folio;
+	unsigned long pfn;
+
+	KUNIT_EXPECT_EQ(test, 0, gmem_folios_pfn(env->folios, 513, use_page,
+						 &used, &pfn));
+	folio = folios_hold(test, env, 513);
+	KUNIT_EXPECT_EQ(test, 2, folio_ref_count(folio));
+	KUNIT_EXPECT_EQ(test, pfn, folio_pfn(folio));
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, 1U, used.nr);
+	KUNIT_EXPECT_EQ(test, 513, used.index);
+	KUNIT_EXPECT_EQ(test, pfn, used.pfn);
+	KUNIT_EXPECT_EQ(test, GMEM_SHARED, used.state);
+
+	/* The same page, whatever it becomes; the caller's error is passed on. */
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 513, 513,
+						    GMEM_PRIVATE, 0, &report));
+	used.ret = -EPERM;
+	pfn = 0;
+	KUNIT_EXPECT_EQ(test, -EPERM, gmem_folios_pfn(env->folios, 513, use_page,
+						      &used, &pfn));
+	KUNIT_EXPECT_EQ(test, GMEM_PRIVATE, used.state);
+	KUNIT_EXPECT_EQ(test, pfn, used.pfn);
+	KUNIT_EXPECT_EQ(test, -EINVAL, gmem_folios_pfn(env->folios, 1024, NULL,
+						       NULL, &pfn));
+}
+
+static void pages_are_taken_back_from_hardware_before_others_get_them(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc(test, 8, GMEM_PRIVATE);
+	struct gmem_report report;
+	unsigned long pfn[3];
+	pgoff_t i;
+
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, 0, gmem_folios_pfn(env->folios, i, NULL,
+							 NULL, &pfn[i]));
+	made_shared.nr = 0;
+	/* What is not there needs nothing; the way to private takes nothing back. */
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 1, 5,
+						    GMEM_SHARED, 0, &report));
+	KUNIT_EXPECT_EQ(test, 2U, made_shared.nr);
+	KUNIT_EXPECT_EQ(test, pfn[1], made_shared.pfn[0]);
+	KUNIT_EXPECT_EQ(test, pfn[2], made_shared.pfn[1]);
+	KUNIT_EXPECT_EQ(test, 0, gmem_convert_range(env->space, 1, 5,
+						    GMEM_PRIVATE, 0, &report));
+	KUNIT_EXPECT_EQ(test, 2U, made_shared.nr);
+	/* A hole gives the memory to whoever comes. */
+	KUNIT_EXPECT_EQ(test, 0, gmem_punch_range(env->space, 0, 1, 0, &report));
+	KUNIT_EXPECT_EQ(test, 4U, made_shared.nr);
+	KUNIT_EXPECT_EQ(test, pfn[0], made_shared.pfn[2]);
+	KUNIT_EXPECT_EQ(test, pfn[1], made_shared.pfn[3]);
 }
 
 /* --- the small world over real folios ------------------------------------- */
@@ -702,6 +801,8 @@ static struct kunit_case folios_cases[] = {
 	KUNIT_CASE(every_failed_step_of_making_a_file_is_an_error),
 	KUNIT_CASE(populated_pages_have_their_contents_and_no_reference),
 	KUNIT_CASE(a_source_that_cannot_be_pinned_populates_nothing),
+	KUNIT_CASE(a_fault_of_a_client_takes_no_reference),
+	KUNIT_CASE(pages_are_taken_back_from_hardware_before_others_get_them),
 	KUNIT_CASE_SLOW(every_map_span_and_fault_agrees_on_real_folios),
 	{}
 };

@@ -7,7 +7,6 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/fs.h>
-#include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/gmem_folios.h>
 #include <linux/highmem.h>
@@ -58,72 +57,11 @@ static int guest_memfd_mmap(struct file *file, struct vm_area_struct *vma)
 static long guest_memfd_fallocate(struct file *file, int mode, loff_t offset,
 				  loff_t len)
 {
-	struct inode *inode = file_inode(file);
-	struct gmem_report report;
-	struct gmem_run pages;
-	int ret;
-
-	if (!(mode & FALLOC_FL_KEEP_SIZE) ||
-	    (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)))
-		return -EOPNOTSUPP;
-	/* A hole may reach beyond the end, where there is nothing to punch. */
-	if ((mode & FALLOC_FL_PUNCH_HOLE) && PAGE_ALIGNED(len)) {
-		if (PAGE_ALIGNED(offset) && offset >= i_size_read(inode))
-			return 0;
-		len = min(len, i_size_read(inode) - offset);
-	}
-	ret = guest_memfd_range(inode, offset, len, &pages);
-	if (ret)
-		return ret;
-
-	if (mode & FALLOC_FL_PUNCH_HOLE)
-		ret = gmem_punch_range(guest_memfd_space(inode), pages.start,
-				       pages.last, 0, &report);
-	else
-		ret = gmem_folios_allocate(guest_memfd_folios(inode),
-					   pages.start, pages.last);
-	if (!ret)
-		file_modified(file);
-	return ret;
+	return gmem_file_fallocate(guest_memfd_folios(file_inode(file)), file,
+				   mode, offset, len, true);
 }
 
-/*
- * KVM_SET_MEMORY_ATTRIBUTES2.  User memory is read before and written after the
- * conversion, never inside: the argument may lie in the range being converted.
- */
-static int guest_memfd_convert(struct inode *inode,
-			       struct kvm_memory_attributes2 __user *argp)
-{
-	struct kvm_memory_attributes2 arg;
-	struct gmem_report report;
-	struct gmem_run pages;
-	int ret;
-
-	if (copy_from_user(&arg, argp, sizeof(arg)))
-		return -EFAULT;
-	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) ||
-	    (arg.attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE))
-		ret = -EINVAL;
-	else
-		ret = guest_memfd_range(inode, arg.offset, arg.size, &pages);
-	/* Not a page's fault: the offset as it was given. */
-	arg.error_offset = arg.offset;
-	if (!ret) {
-		ret = gmem_convert_range(guest_memfd_space(inode), pages.start,
-					 pages.last, arg.attributes ?
-					 GMEM_PRIVATE : GMEM_SHARED, 0, &report);
-		arg.error_offset = (u64)report.index << PAGE_SHIFT;
-	}
-	/*
-	 * Where it cannot be written, the errno is what counts: -EFAULT instead
-	 * would hide that it was refused and nothing has changed.
-	 */
-	if (ret)
-		(void)put_user(arg.error_offset, &argp->error_offset);
-	return ret;
-}
-
-static int guest_memfd_get_runs(struct inode *inode,
+static int guest_memfd_get_runs(struct file *file,
 				struct guest_memfd_get_runs __user *argp)
 {
 	struct guest_memfd_get_runs arg;
@@ -137,7 +75,7 @@ static int guest_memfd_get_runs(struct inode *inode,
 	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) ||
 	    !arg.nr)
 		return -EINVAL;
-	ret = guest_memfd_range(inode, arg.offset, arg.size, &pages);
+	ret = gmem_file_range(file, arg.offset, arg.size, &pages);
 	if (ret)
 		return ret;
 
@@ -145,7 +83,7 @@ static int guest_memfd_get_runs(struct inode *inode,
 	for (nr = 0; nr < arg.nr && arg.size; nr++) {
 		struct guest_memfd_run out;
 
-		ret = gmem_space_next_run(guest_memfd_space(inode),
+		ret = gmem_space_next_run(guest_memfd_space(file_inode(file)),
 					  arg.offset >> PAGE_SHIFT, pages.last,
 					  &run);
 		if (ret < 0)
@@ -171,7 +109,7 @@ static int guest_memfd_copy_page(void *priv, pgoff_t index, struct page *page,
 	return 0;
 }
 
-static int guest_memfd_populate(struct inode *inode,
+static int guest_memfd_populate(struct file *file,
 				struct guest_memfd_populate __user *argp)
 {
 	struct guest_memfd_populate arg;
@@ -186,11 +124,12 @@ static int guest_memfd_populate(struct inode *inode,
 	    !arg.source || !PAGE_ALIGNED(arg.source) ||
 	    arg.source + arg.size < arg.source)
 		return -EINVAL;
-	ret = guest_memfd_range(inode, arg.offset, arg.size, &pages);
+	ret = gmem_file_range(file, arg.offset, arg.size, &pages);
 	if (ret)
 		return ret;
-	done = gmem_folios_populate(guest_memfd_folios(inode), pages.start,
-				    pages.last, u64_to_user_ptr(arg.source),
+	done = gmem_folios_populate(guest_memfd_folios(file_inode(file)),
+				    pages.start, pages.last,
+				    u64_to_user_ptr(arg.source), 0,
 				    guest_memfd_copy_page, NULL, &report);
 	if (done < 0)
 		return done;
@@ -209,11 +148,12 @@ static long guest_memfd_ioctl(struct file *file, unsigned int cmd,
 
 	switch (cmd) {
 	case KVM_SET_MEMORY_ATTRIBUTES2:
-		return guest_memfd_convert(inode, argp);
+		return gmem_file_convert(guest_memfd_folios(inode), file,
+					 KVM_MEMORY_ATTRIBUTE_PRIVATE, argp);
 	case GUEST_MEMFD_GET_RUNS:
-		return guest_memfd_get_runs(inode, argp);
+		return guest_memfd_get_runs(file, argp);
 	case GUEST_MEMFD_POPULATE:
-		return guest_memfd_populate(inode, argp);
+		return guest_memfd_populate(file, argp);
 	case GUEST_MEMFD_HOLD:
 		return guest_memfd_hold_create(file, guest_memfd_space(inode),
 					       argp);
@@ -272,7 +212,7 @@ static struct inode *guest_memfd_inode(loff_t size, enum gmem_state state)
 	mapping_set_inaccessible(inode->i_mapping);
 
 	folios = gmem_folios_alloc("guest_memfd", inode->i_mapping,
-				   size >> PAGE_SHIFT, state);
+				   size >> PAGE_SHIFT, state, NULL);
 	if (IS_ERR(folios)) {
 		iput(inode);
 		return ERR_CAST(folios);

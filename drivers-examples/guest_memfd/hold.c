@@ -10,6 +10,7 @@
 #include <linux/ctype.h>
 #include <linux/file.h>
 #include <linux/gmem_client.h>
+#include <linux/gmem_folios.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -101,7 +102,7 @@ int guest_memfd_hold_create(struct file *file, struct gmem_space *space,
 	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) ||
 	    !hold_name_valid(arg.name))
 		return -EINVAL;
-	ret = guest_memfd_range(file_inode(file), arg.offset, arg.size, &pages);
+	ret = gmem_file_range(file, arg.offset, arg.size, &pages);
 	if (ret)
 		return ret;
 

@@ -138,6 +138,7 @@ unsigned int gmem_space_max_order(struct gmem_space *space, pgoff_t index,
 				  unsigned int max_order);
 void gmem_space_limit(struct gmem_space *space, const struct gmem_run *range,
 		      unsigned int order);
+bool gmem_space_is_owner(struct gmem_space *space, pgoff_t index);
 int gmem_space_wait(struct gmem_space *space, pgoff_t index,
 		    enum gmem_scope scope, unsigned int task_state);
 int gmem_space_settle(struct gmem_space *space, const struct gmem_run *range);

@@ -38,6 +38,7 @@
 #include <linux/gmem_folios.h>
 #include <linux/gmem_provider.h>
 #include <linux/memcontrol.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/pagemap.h>
@@ -59,6 +60,7 @@ struct gmem_chunk {
 
 struct gmem_folios {
 	struct gmem_provider provider;
+	const struct gmem_folios_ops *ops;
 	struct gmem_space *space;
 	struct address_space *mapping;
 	pgoff_t nr_pages;
@@ -318,6 +320,7 @@ int gmem_folios_error(struct gmem_folios *folios, struct folio *folio)
 	gmem_folios_failed(folios, folio->index);
 	return MF_DELAYED;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_error);
 
 /* Unfreezes what is frozen before index @end. */
 static void gmem_folios_unfreeze(struct gmem_folios *f,
@@ -385,6 +388,13 @@ static int gmem_folios_sound(struct gmem_folios *f,
 	return 0;
 }
 
+/* The pages may be anybody's again. */
+static void gmem_folios_make_shared(struct gmem_folios *f, struct folio *folio)
+{
+	if (f->ops->make_shared)
+		f->ops->make_shared(folio);
+}
+
 /*
  * Only what becomes private must be proved unused: a page that becomes shared
  * is mapped by the guest alone, which keeps no references, and a hole may be
@@ -400,8 +410,14 @@ static int gmem_folios_prepare(struct gmem_provider *provider,
 	if (plan->op != GMEM_OP_CONVERT)
 		return 0;
 	ret = gmem_folios_sound(f, plan, report);
-	if (ret || plan->target != GMEM_PRIVATE)
+	if (ret)
 		return ret;
+	if (plan->target != GMEM_PRIVATE) {
+		/* Nobody makes private meanwhile what commit makes shared. */
+		if (f->ops->make_shared)
+			gmem_folios_drain_faults(f, &plan->request);
+		return 0;
+	}
 	/* All at once: between the runs nothing is mapped, it is private. */
 	gmem_folios_unmap(f, &plan->request);
 	return gmem_folios_freeze(f, plan, report);
@@ -455,6 +471,7 @@ static void gmem_folios_remove_one(struct gmem_folios *f, struct folio *folio,
 	/* Kept, it stays charged: it is memory that somebody used up. */
 	if (!keep) {
 		gmem_check_freed(f->space, index);
+		gmem_folios_make_shared(f, folio);
 		folio_put(folio);
 	}
 }
@@ -491,9 +508,22 @@ static void gmem_folios_abandon(struct gmem_folios *f)
 static void gmem_folios_commit(struct gmem_provider *provider,
 			       const struct gmem_plan *plan)
 {
-	if (plan->op == GMEM_OP_PUNCH)
+	struct gmem_folios *f = to_folios(provider);
+	struct folio *folio;
+	unsigned long i;
+	pgoff_t index;
+
+	if (plan->op == GMEM_OP_PUNCH) {
 		gmem_folios_revoke(provider, plan->request.start,
 				   plan->request.last);
+		return;
+	}
+	if (plan->target != GMEM_SHARED || !f->ops->make_shared)
+		return;
+	for (i = 0; i < plan->nr_runs; i++) {
+		gmem_for_each_folio(f, &plan->runs[i], index, folio)
+			gmem_folios_make_shared(f, folio);
+	}
 }
 
 static void gmem_folios_thaw(struct gmem_provider *provider,
@@ -503,7 +533,7 @@ static void gmem_folios_thaw(struct gmem_provider *provider,
 		gmem_folios_unfreeze(to_folios(provider), plan, ULONG_MAX);
 }
 
-static const struct gmem_provider_ops gmem_folios_ops = {
+static const struct gmem_provider_ops gmem_folios_provider_ops = {
 	.settle = gmem_folios_settle,
 	.prepare = gmem_folios_prepare,
 	.commit = gmem_folios_commit,
@@ -520,14 +550,17 @@ static const struct gmem_provider_ops gmem_folios_ops = {
  *	movable zones nor CMA
  * @nr_pages: size in pages, not 0
  * @state: state of every page
+ * @ops: what the file has to say about its pages, or NULL
  *
  * Context: Process context, may sleep.
  * Return: the memory, or ERR_PTR(): -EINVAL, -ENOMEM.
  */
 struct gmem_folios *gmem_folios_alloc(const char *name,
 				      struct address_space *mapping,
-				      pgoff_t nr_pages, enum gmem_state state)
+				      pgoff_t nr_pages, enum gmem_state state,
+				      const struct gmem_folios_ops *ops)
 {
+	static const struct gmem_folios_ops no_ops;
 	struct gmem_folios *f;
 
 	if (!nr_pages || nr_pages > MAX_LFS_FILESIZE >> PAGE_SHIFT ||
@@ -542,7 +575,8 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	spin_lock_init(&f->failed_lock);
 	f->failed = gmem_nothing;
 	INIT_WORK(&f->failed_work, gmem_folios_failed_fn);
-	f->provider.ops = &gmem_folios_ops;
+	f->provider.ops = &gmem_folios_provider_ops;
+	f->ops = ops ?: &no_ops;
 	f->mapping = mapping;
 	f->nr_pages = nr_pages;
 	/* Userspace chooses the size; an absurd one is its error, not a WARN. */
@@ -563,6 +597,7 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	}
 	return f;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_alloc);
 
 /**
  * gmem_folios_free() - free a file's memory
@@ -588,6 +623,7 @@ void gmem_folios_free(struct gmem_folios *folios)
 	kvfree(folios->chunks);
 	kfree(folios);
 }
+EXPORT_SYMBOL_GPL(gmem_folios_free);
 
 /**
  * gmem_folios_space() - the space of a file's memory
@@ -599,15 +635,20 @@ struct gmem_space *gmem_folios_space(struct gmem_folios *folios)
 {
 	return folios->space;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_space);
 
 static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index)
 {
 	gfp_t gfp = mapping_gfp_mask(f->mapping);
+	struct mempolicy *policy = NULL;
 	struct folio *folio;
 
 	if (gmem_fault(GMEM_FAULT_FOLIOS_PAGE))
 		return NULL;
-	folio = filemap_alloc_folio(gfp | __GFP_ZERO, 0, NULL);
+	if (f->ops->policy)
+		policy = f->ops->policy(f->mapping, index);
+	folio = filemap_alloc_folio(gfp | __GFP_ZERO, 0, policy);
+	mpol_cond_put(policy);
 	if (!folio)
 		return NULL;
 	if (gmem_fault(GMEM_FAULT_FOLIOS_CHARGE) ||
@@ -703,6 +744,7 @@ int gmem_folios_allocate(struct gmem_folios *folios, pgoff_t start,
 	}
 	return 0;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_allocate);
 
 /* Pages that are pinned and filled in one go. */
 #define GMEM_POPULATE_BATCH	32
@@ -710,6 +752,7 @@ int gmem_folios_allocate(struct gmem_folios *folios, pgoff_t start,
 /* @src: the pinned pages that the batch is filled from, or NULL. */
 struct gmem_folios_batch {
 	struct gmem_folios *folios;
+	unsigned int gup_flags;
 	pgoff_t start;
 	struct page **src;
 	gmem_folios_populate_fn populate;
@@ -746,8 +789,8 @@ static long gmem_folios_populate_batch(struct gmem_folios_batch *batch,
 	if (src) {
 		pinned = gmem_fault(GMEM_FAULT_FOLIOS_SOURCE);
 		if (!pinned)
-			pinned = pin_user_pages_fast((unsigned long)src, nr, 0,
-						     pages);
+			pinned = pin_user_pages_fast((unsigned long)src, nr,
+						     batch->gup_flags, pages);
 		if (pinned <= 0) {
 			*report = (struct gmem_report){
 				.index = batch->start, .error = -EFAULT,
@@ -777,6 +820,7 @@ static long gmem_folios_populate_batch(struct gmem_folios_batch *batch,
  * @last: last page, inclusive
  * @src: where from, in user memory, page aligned; may be a mapping of the shared
  *	part of the same file; NULL if @populate needs nothing
+ * @gup_flags: how to pin it: %FOLL_WRITE if @populate may write to it, or 0
  * @populate: called for each page with the page and its source, see
  *	gmem_populate_range()
  * @priv: for @populate
@@ -793,11 +837,13 @@ static long gmem_folios_populate_batch(struct gmem_folios_batch *batch,
  */
 long gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
 			  pgoff_t last, const void __user *src,
+			  unsigned int gup_flags,
 			  gmem_folios_populate_fn populate, void *priv,
 			  struct gmem_report *report)
 {
 	struct gmem_folios_batch batch = {
 		.folios = folios,
+		.gup_flags = gup_flags,
 		.populate = populate,
 		.priv = priv,
 	};
@@ -827,6 +873,7 @@ long gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
 	} while (done < last - start + 1 && !report->error);
 	return done ?: ret;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_populate);
 
 /**
  * gmem_folios_get() - get a reference to the page at an index
@@ -861,6 +908,71 @@ struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index)
 	}
 	return folio;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_get);
+
+/* -ENOENT if there is no page; else as gmem_folios_pfn(). */
+static int gmem_folios_use(struct gmem_folios *f, struct gmem_chunk *chunk,
+			   pgoff_t index, gmem_folios_use_fn use, void *priv,
+			   unsigned long *pfn)
+{
+	struct folio *folio;
+	int ret;
+
+	guard(rwsem_read)(&chunk->faults);
+	ret = gmem_space_lookup(f->space, index, GMEM_SCOPE_REQUEST);
+	if (ret < 0)
+		return ret;
+	folio = rcu_dereference_check(*gmem_chunk_slot(chunk, index),
+				      lockdep_is_held(&chunk->faults));
+	if (!folio)
+		return -ENOENT;
+	if (folio_test_hwpoison(folio))
+		return -EHWPOISON;
+	*pfn = folio_pfn(folio);
+	return use ? use(priv, index, *pfn, ret) : 0;
+}
+
+/**
+ * gmem_folios_pfn() - the page at an index, for a client's fault
+ * @folios: the memory
+ * @index: page
+ * @use: called for the page while it can neither change its state nor leave the
+ *	file, e.g. to have hardware assign it to the guest; or NULL
+ * @priv: for @use
+ * @pfn: set to the page's frame
+ *
+ * The page is allocated if there is none.  No reference is taken, so that a
+ * fault never makes a conversion fail.  The client must be registered, and map
+ * @pfn only where it can see that it was not invalidated after a moment before
+ * this call, as KVM's MMU does with mmu_invalidate_seq: whoever takes the page
+ * away tells the client first.
+ *
+ * Context: Process context, may sleep; does not wait at fences.
+ * Return: 0, -EAGAIN at a fence of %GMEM_SCOPE_EFFECTIVE (see
+ *	gmem_space_wait()), -EHWPOISON, -EINVAL beyond the end, -ENOMEM, or what
+ *	@use says.
+ */
+int gmem_folios_pfn(struct gmem_folios *folios, pgoff_t index,
+		    gmem_folios_use_fn use, void *priv, unsigned long *pfn)
+{
+	struct gmem_chunk *chunk;
+	int ret;
+
+	if (index >= folios->nr_pages)
+		return -EINVAL;
+	for (;;) {
+		chunk = gmem_chunk_get(folios, index);
+		if (!chunk)
+			return -ENOMEM;
+		ret = gmem_folios_use(folios, chunk, index, use, priv, pfn);
+		if (ret != -ENOENT)
+			return ret;
+		ret = gmem_folios_add(folios, chunk, index);
+		if (ret && ret != -EEXIST)
+			return ret;
+	}
+}
+EXPORT_SYMBOL_GPL(gmem_folios_pfn);
 
 /*
  * Waits at a fence as politely as the fault allows.  Returns 0 to look again,
@@ -939,6 +1051,7 @@ int gmem_folios_mmap(struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_DONTEXPAND);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(gmem_folios_mmap);
 
 /**
  * gmem_folios_fault() - a host fault
@@ -979,3 +1092,4 @@ vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf)
 			return ret;
 	}
 }
+EXPORT_SYMBOL_GPL(gmem_folios_fault);

@@ -188,6 +188,25 @@ void gmem_overlay_lower(struct gmem_overlay *overlay, struct gmem_span *span)
 EXPORT_SYMBOL_IF_KUNIT(gmem_overlay_lower);
 
 /**
+ * gmem_overlay_is_owner() - whether a fence is the task's own
+ * @overlay: the overlay
+ * @index: page
+ *
+ * Context: The space's lock is held.
+ * Return: whether this task's fence is up there.
+ */
+bool gmem_overlay_is_owner(const struct gmem_overlay *overlay, pgoff_t index)
+{
+	const struct gmem_run page = { index, index };
+	struct rb_node *node;
+
+	lockdep_assert_held(overlay->lock);
+	node = rb_find(&page, &overlay->fences, gmem_fence_cmp_range);
+	return node &&
+	       rb_entry(node, struct gmem_span, fence)->owner == current;
+}
+
+/**
  * gmem_overlay_fenced() - is there a fence over pages
  * @overlay: the overlay
  * @range: the pages; a single one for %GMEM_SCOPE_REQUEST

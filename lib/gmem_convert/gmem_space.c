@@ -218,6 +218,23 @@ unsigned int gmem_space_max_order(struct gmem_space *space, pgoff_t index,
 EXPORT_SYMBOL_GPL(gmem_space_max_order);
 
 /**
+ * gmem_space_is_owner() - whether this task is populating a page
+ * @space: the space
+ * @index: page
+ *
+ * For what populate calls, to see that it was called by it.
+ *
+ * Context: Any.
+ * Return: whether a fence of the calling task's own is up there.
+ */
+bool gmem_space_is_owner(struct gmem_space *space, pgoff_t index)
+{
+	guard(spinlock)(&space->lock);
+	return gmem_overlay_is_owner(&space->overlay, index);
+}
+EXPORT_SYMBOL_GPL(gmem_space_is_owner);
+
+/**
  * gmem_space_wait() - wait until no operation runs on a page
  * @space: the space
  * @index: page

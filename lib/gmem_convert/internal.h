@@ -136,6 +136,7 @@ int gmem_overlay_claim(struct gmem_overlay *overlay, struct gmem_span *span,
 void gmem_overlay_release(struct gmem_overlay *overlay, struct gmem_span *span);
 void gmem_overlay_raise(struct gmem_overlay *overlay, struct gmem_span *span);
 void gmem_overlay_lower(struct gmem_overlay *overlay, struct gmem_span *span);
+bool gmem_overlay_is_owner(const struct gmem_overlay *overlay, pgoff_t index);
 bool gmem_overlay_fenced(const struct gmem_overlay *overlay,
 			 const struct gmem_run *range, enum gmem_scope scope);
 

@@ -10,6 +10,7 @@
 #define _UAPI_LINUX_GUEST_MEMFD_H
 
 #include <linux/ioctl.h>
+#include <linux/kvm.h>
 #include <linux/types.h>
 
 #define GUEST_MEMFD_IO		0xDC
@@ -29,7 +30,7 @@ struct guest_memfd_create {
 /* On /dev/guest_memfd; returns the file's descriptor. */
 #define GUEST_MEMFD_CREATE	_IOW(GUEST_MEMFD_IO, 0x00, struct guest_memfd_create)
 
-/* The same values as in <linux/kvm.h>. */
+/* What <linux/kvm.h> lacks if it is an older one. */
 #ifndef GUEST_MEMFD_FLAG_MMAP
 #define GUEST_MEMFD_FLAG_MMAP		(1ULL << 0)
 #define GUEST_MEMFD_FLAG_INIT_SHARED	(1ULL << 1)
