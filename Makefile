@@ -10,9 +10,9 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 # make exports what its command line sets; these also work as environment.
-export KDIR T J LANE VARIANT GMEM_CACHE FORCE
+export KDIR T J LANE VARIANT GMEM_CACHE FORCE GRAFT_KVM DIR
 
-.PHONY: help demo check x86 check-long bench shell graft ungraft modules mutants clean
+.PHONY: help demo kvm-demo check check-kvm x86 check-long bench shell graft ungraft kvm-diffstat patches modules mutants clean
 
 help: ## this list
 	@echo 'gmem_convert: converting guest memory between shared and private, all or nothing'
@@ -27,13 +27,21 @@ help: ## this list
 	@echo '  VARIANT=NAME    with x86 and shell: the x86 kernel with kasan, kcsan or kmemleak'
 	@echo '  J=N             number of parallel jobs (default: number of CPUs)'
 	@echo '  GMEM_CACHE=DIR  downloads and builds (default: ~/.cache/gmem_convert)'
+	@echo '  GRAFT_KVM=n     with graft: leave KVM alone'
+	@echo '  DIR=DIR         with patches: where the series goes'
 	@echo '  FORCE=1         with graft and ungraft: give up changes made to grafted files'
 
 demo: ## install what is missing, build Linux with the library, watch it convert memory
 	@scripts/lane demo
 
+kvm-demo: ## the same with a real VM: KVM's guest_memfd on the library, in QEMU
+	@scripts/lane kvm-demo
+
 check: ## every test; the last line is "N passed, N failed"
 	@scripts/check
+
+check-kvm: ## the tests of KVM alone: the kernel's selftests and ours
+	@scripts/check kvm
 
 x86: ## the tests of the x86 lane: several CPUs, KVM, IOMMU, DMA, in QEMU
 	@scripts/check x86
@@ -50,6 +58,12 @@ shell: ## a prompt in the booted kernel of LANE=uml or x86, or: ... make shell <
 mutants: ## break the library on purpose, one rule at a time: each must turn a test red
 	@scripts/mutants
 	@scripts/tests/x86-mutants defects
+
+kvm-diffstat: ## how much of KVM changes, besides guest_memfd.c
+	@scripts/kvm-diffstat
+
+patches: ## all of it as a series for git am, in DIR (default: patches)
+	@scripts/patches
 
 graft: ## put the library into the kernel source tree KDIR
 	@scripts/graft graft '$(KDIR)'
