@@ -165,9 +165,7 @@ leave() {
 	trap - EXIT
 	trap '' INT TERM HUP
 	stop_job
-	if [ "$status" -ne 0 ] && [ -n "$undo" ]; then
-		"$undo" || :
-	fi
+	# First why, while it still is so: undoing makes room.
 	case $status in
 	0 | 3 | 129 | 130 | 143) ;;
 	*)
@@ -175,6 +173,9 @@ leave() {
 		status=3
 		;;
 	esac
+	if [ "$status" -ne 0 ] && [ -n "$undo" ]; then
+		"$undo" || :
+	fi
 	[ ${#scratch[@]} -eq 0 ] || rm -rf -- "${scratch[@]}"
 	exit "$status"
 }
