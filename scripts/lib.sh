@@ -153,7 +153,8 @@ explain() {
 	for dir in "${GMEM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}}" "${KDIR:-}" "${TMPDIR:-/tmp}"; do
 		if disk_is_full "$dir"; then
 			printf 'error: disk full: nothing more can be written to %s; free some space, or set GMEM_CACHE= to another disk\n' "$dir" >&2
-			return
+			# By itself, in a trap: what it was before the trap.
+			return 0
 		fi
 	done
 	printf 'error: scripts/%s stopped unexpectedly (status %d), see the lines above\n' "$(basename "$0")" "$1" >&2
