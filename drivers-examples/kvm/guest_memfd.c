@@ -528,7 +528,7 @@ static int __kvm_gmem_get_pfn(struct kvm *kvm, struct file *file,
  * before it uses @pfn, as a page fault does.
  *
  * Context: Process context, may sleep; waits while an operation runs on the
- *	page, until a signal.
+ *	page, until a fatal signal: an error is final for those who call this.
  * Return: 0, -EFAULT if the file is gone, -EIO, -EHWPOISON, -ENOMEM, -EINTR, or
  *	what the hardware says.
  */
@@ -549,7 +549,7 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 			return r;
 		r = gmem_space_wait(kvm_gmem_space(file),
 				    kvm_gmem_get_index(slot, gfn),
-				    GMEM_SCOPE_EFFECTIVE, TASK_INTERRUPTIBLE);
+				    GMEM_SCOPE_EFFECTIVE, TASK_KILLABLE);
 	} while (!r);
 	return r;
 }
