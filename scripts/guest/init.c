@@ -32,6 +32,24 @@ static void mount_at(const char *type, const char *path)
 		printf("init: cannot mount %s: %s\n", type, strerror(errno));
 }
 
+static void write_if_there(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (f && (fputs(text, f) < 0 || fclose(f)))
+		printf("init: cannot write %s: %s\n", path, strerror(errno));
+}
+
+/*
+ * Only the steps that the library names count for fail-nth, as they do in a
+ * kernel without these two, unless a test wants all allocations.
+ */
+static void spare_allocations(void)
+{
+	write_if_there("/sys/kernel/debug/failslab/cache-filter", "Y");
+	write_if_there("/sys/kernel/debug/fail_page_alloc/min-order", "32");
+}
+
 /*
  * The program's terminal, or -1.  It becomes a controlling terminal only of a
  * prompt: the end of a session hangs up, and the serial driver then throws away
@@ -113,6 +131,7 @@ int main(int argc, char **argv)
 	mount_at("debugfs", "/sys/kernel/debug");
 	mount_at("tracefs", "/sys/kernel/tracing");
 	mount_at("tmpfs", "/tmp");
+	spare_allocations();
 
 	console = open_console(prompt);
 	pid = argc < 2 ? -1 : fork();

@@ -30,6 +30,7 @@ static int write_file(const char *path, const char *text)
 static bool fault_injection(void)
 {
 	return !write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") &&
+	       !write_file("/sys/kernel/debug/failslab/cache-filter", "N") &&
 	       !write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N") &&
 	       !write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N") &&
 	       !write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0") &&
