@@ -252,10 +252,10 @@ static void a_failed_registration_leaves_nothing(struct kunit *test)
 		.ops = &whole_ops, .name = "x", .range = GOOD_RANGE,
 	};
 
-	fake_fail_nth(1);
+	gmem_fault_nth(1);
 	KUNIT_EXPECT_EQ(test, -ENODEV,
 			gmem_client_register(env->space, &client));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 	KUNIT_EXPECT_EQ(test, 0, gmem_clients_count(env->space));
 	KUNIT_EXPECT_EQ(test, 0, gmem_client_register(env->space, &client));
 	gmem_client_unregister(&client);

@@ -471,21 +471,6 @@ void fake_expect_balanced(struct fake_env *env)
 			  RB_EMPTY_ROOT(&env->space->overlay.claims.rb_root));
 }
 
-/* Fails the @nth step of this task that may fail, counting from 1. */
-void fake_fail_nth(unsigned int nth)
-{
-	WRITE_ONCE(current->fail_nth, nth);
-}
-
-/* No more; returns whether the step was reached. */
-bool fake_fail_end(void)
-{
-	bool hit = !READ_ONCE(current->fail_nth);
-
-	WRITE_ONCE(current->fail_nth, 0);
-	return hit;
-}
-
 /* Forgets what was called and maps everything again. */
 void fake_env_reset(struct fake_env *env)
 {

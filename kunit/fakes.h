@@ -135,8 +135,6 @@ void fake_env_set_state(struct fake_env *env, pgoff_t start, pgoff_t last,
 			enum gmem_state state);
 
 void fake_expect_balanced(struct fake_env *env);
-void fake_fail_nth(unsigned int nth);
-bool fake_fail_end(void);
 
 extern const struct gmem_client_ops fake_client_ops;
 

@@ -500,9 +500,9 @@ static void every_failed_allocation_of_a_page_is_an_error(struct kunit *test)
 	int ret;
 
 	for (nth = 1; ; nth++) {
-		fake_fail_nth(nth);
+		gmem_fault_nth(nth);
 		ret = gmem_folios_allocate(env->folios, 5, 5);
-		if (!fake_fail_end())
+		if (!gmem_fault_nth_end())
 			break;
 		KUNIT_ASSERT_EQ(test, -ENOMEM, ret);
 		KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 5));
@@ -511,9 +511,9 @@ static void every_failed_allocation_of_a_page_is_an_error(struct kunit *test)
 	/* The chunk, then the page; by then the chunk is there, and stays. */
 	KUNIT_EXPECT_EQ(test, 2, nth - 1);
 	/* The page, then its charge. */
-	fake_fail_nth(2);
+	gmem_fault_nth(2);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, gmem_folios_allocate(env->folios, 6, 6));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 	KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 6));
 }
 
@@ -524,10 +524,10 @@ static void every_failed_step_of_making_a_file_is_an_error(struct kunit *test)
 	unsigned int nth;
 
 	for (nth = 1; ; nth++) {
-		fake_fail_nth(nth);
+		gmem_fault_nth(nth);
 		folios = gmem_folios_alloc("x", env->inode->i_mapping, 8,
 					   GMEM_PRIVATE, NULL);
-		if (!fake_fail_end())
+		if (!gmem_fault_nth_end())
 			break;
 		KUNIT_ASSERT_EQ(test, -ENOMEM, PTR_ERR(folios));
 	}
@@ -572,12 +572,12 @@ static void a_source_that_cannot_be_pinned_populates_nothing(struct kunit *test)
 	const void __user *src = (const void __user *)PAGE_SIZE;
 	struct gmem_report report;
 
-	fake_fail_nth(1);
+	gmem_fault_nth(1);
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			gmem_folios_populate(env->folios, 0, 7, src, 0,
 					     populate_with_index, NULL,
 					     &report));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 	KUNIT_EXPECT_EQ(test, -EFAULT, report.error);
 	KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 0));
 	KUNIT_EXPECT_EQ(test, -EINVAL,

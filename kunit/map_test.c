@@ -186,11 +186,11 @@ static void reserve_takes_a_leaf_per_ragged_end(struct kunit *test)
 		gmem_map_unreserve(&reserve);
 
 		for (nth = 1; nth <= c->leaves; nth++) {
-			fake_fail_nth(nth);
+			gmem_fault_nth(nth);
 			KUNIT_EXPECT_EQ(test, -ENOMEM,
 					gmem_map_reserve(&reserve, c->start,
 							 c->last));
-			KUNIT_EXPECT_TRUE(test, fake_fail_end());
+			KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 			KUNIT_EXPECT_NULL(test, reserve.leaf[0]);
 			KUNIT_EXPECT_NULL(test, reserve.leaf[1]);
 		}

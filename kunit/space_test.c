@@ -19,9 +19,9 @@ static void every_failed_step_of_making_a_space_is_an_error(struct kunit *test)
 	unsigned int nth;
 
 	for (nth = 1; ; nth++) {
-		fake_fail_nth(nth);
+		gmem_fault_nth(nth);
 		space = gmem_space_alloc("x", 8, GMEM_SHARED, &env->provider);
-		if (!fake_fail_end())
+		if (!gmem_fault_nth_end())
 			break;
 		KUNIT_ASSERT_EQ(test, -ENOMEM, PTR_ERR(space));
 	}
@@ -276,12 +276,12 @@ static void a_lookup_takes_no_lock_and_no_memory(struct kunit *test)
 	unsigned int o;
 
 	fake_env_set_state(env, 3, 3, GMEM_PRIVATE);
-	fake_fail_nth(1);
+	gmem_fault_nth(1);
 	scoped_guard(spinlock_irqsave, &env->space->lock) {
 		state = gmem_space_lookup(env->space, 3, GMEM_SCOPE_EFFECTIVE);
 		o = gmem_space_max_order(env->space, 600, 9);
 	}
-	KUNIT_EXPECT_FALSE(test, fake_fail_end());
+	KUNIT_EXPECT_FALSE(test, gmem_fault_nth_end());
 	KUNIT_EXPECT_EQ(test, GMEM_PRIVATE, state);
 	KUNIT_EXPECT_EQ(test, 9, o);
 }
@@ -291,20 +291,20 @@ static void a_failed_wait_is_an_interrupted_one(struct kunit *test)
 	struct fake_env *env = fake_env_alloc(test, 8, GMEM_SHARED);
 	struct gmem_run range = { 0, 7 };
 
-	fake_fail_nth(1);
+	gmem_fault_nth(1);
 	KUNIT_EXPECT_EQ(test, -EINTR,
 			gmem_space_wait(env->space, 0, GMEM_SCOPE_EFFECTIVE,
 					TASK_KILLABLE));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 	/* Who cannot be interrupted is not. */
-	fake_fail_nth(1);
+	gmem_fault_nth(1);
 	KUNIT_EXPECT_EQ(test, 0,
 			gmem_space_wait(env->space, 0, GMEM_SCOPE_EFFECTIVE,
 					TASK_UNINTERRUPTIBLE));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
-	fake_fail_nth(1);
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
+	gmem_fault_nth(1);
 	KUNIT_EXPECT_EQ(test, -EINTR, gmem_space_settle(env->space, &range));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 	KUNIT_EXPECT_EQ(test, 0, gmem_space_settle(env->space, &range));
 }
 

@@ -267,9 +267,9 @@ static void every_failed_step_leaves_nothing_changed(struct kunit *test)
 	if (c->op != GMEM_OP_POPULATE)
 		fake_env_set_state(env, 100, 110, !from);
 	for (nth = 1; ; nth++) {
-		fake_fail_nth(nth);
+		gmem_fault_nth(nth);
 		ret = op_run(env, c, 3, 700, &report);
-		if (!fake_fail_end())
+		if (!gmem_fault_nth_end())
 			break;
 		/* A page that was populated before stays so and is counted. */
 		if (c->op == GMEM_OP_POPULATE && nth > 3) {
@@ -340,14 +340,14 @@ static void a_revoke_asks_nobody(struct kunit *test)
 	env->clients[1].refuse = -EBUSY;
 	env->prepare_error = -EAGAIN;
 	/* Without memory either: the first allocation would fail. */
-	fake_fail_nth(1);
+	gmem_fault_nth(1);
 	for (round = 0; round < 3; round++) {
 		fake_env_reset(env);
 		gmem_revoke_range(env->space, 5, ULONG_MAX);
 		KUNIT_EXPECT_STREQ(test, env->journal,
 				   "A:revoke B:revoke C:revoke P:revoke ");
 	}
-	KUNIT_EXPECT_FALSE(test, fake_fail_end());
+	KUNIT_EXPECT_FALSE(test, gmem_fault_nth_end());
 	FAKE_EXPECT_STATE(env, 0, 1023, GMEM_SHARED);
 	fake_env_reset(env);
 	gmem_revoke_range(env->space, NR_PAGES, ULONG_MAX);
@@ -385,11 +385,11 @@ static void no_room_for_a_late_client_leaves_nothing_changed(struct kunit *test)
 	fake_client_add(env, GMEM_RANK_MMU, GMEM_POLICY_UNMAP, 0, NR_PAGES - 1);
 	env->on_settle = register_late;
 	/* Transaction, claim, slots, leaf, provider; register, slots again. */
-	fake_fail_nth(7);
+	gmem_fault_nth(7);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			gmem_convert_range(env->space, 5, 9, GMEM_PRIVATE, 0,
 					   &report));
-	KUNIT_EXPECT_TRUE(test, fake_fail_end());
+	KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
 	expect_report(test, &report, GMEM_PHASE_RAISE, -ENOMEM, 5, "");
 	KUNIT_EXPECT_STREQ(test, env->journal, "");
 	FAKE_EXPECT_STATE(env, 0, 20, GMEM_SHARED);

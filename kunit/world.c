@@ -183,7 +183,7 @@ static void world_fault_on(struct world *world, const struct world_case *c)
 	else if (pin >= 0)
 		world->env->refs[WORLD_BASE + pin] = 1;
 	if (step_fault(c))
-		fake_fail_nth(c->fault - FAULT_STEP_FIRST + 1);
+		gmem_fault_nth(c->fault - FAULT_STEP_FIRST + 1);
 }
 
 static void world_fault_off(struct world *world, const struct world_case *c)
@@ -281,7 +281,7 @@ static bool world_one(struct world *world, const struct world_case *c,
 	else
 		ret = gmem_convert_range(env->space, start, last, c->target, 0,
 					 &report);
-	if (step_fault(c) && !fake_fail_end()) {
+	if (step_fault(c) && !gmem_fault_nth_end()) {
 		/* There is no such step: the faults are through. */
 		world_fault_off(world, c);
 		return false;

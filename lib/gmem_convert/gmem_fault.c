@@ -77,6 +77,36 @@ int gmem_fault_error(enum gmem_fault fault)
 }
 EXPORT_SYMBOL_IF_KUNIT(gmem_fault_error);
 
+/*
+ * The @nth step that this task comes to from now on fails, counting from 1, and
+ * no other.  Its fail_nth would count every kind of step that can be made to
+ * fail: with fail_page_alloc that is now and then a slab which tries for a large
+ * page first, so that no test knew which step it has reached.
+ */
+void gmem_fault_nth(unsigned int nth)
+{
+	gmem_fault_attr.count = 0;
+	gmem_fault_attr.interval = nth;
+	gmem_fault_attr.task_filter = true;
+	atomic_set(&gmem_fault_attr.times, 1);
+	gmem_fault_attr.probability = 100;
+	current->make_it_fail = 1;
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_fault_nth);
+
+/* No more; returns whether the step was reached. */
+bool gmem_fault_nth_end(void)
+{
+	bool hit = !atomic_xchg(&gmem_fault_attr.times, 1);
+
+	current->make_it_fail = 0;
+	gmem_fault_attr.probability = 0;
+	gmem_fault_attr.task_filter = false;
+	gmem_fault_attr.interval = 1;
+	return hit;
+}
+EXPORT_SYMBOL_IF_KUNIT(gmem_fault_nth_end);
+
 static int gmem_faults_show(struct seq_file *m, void *v)
 {
 	int i;

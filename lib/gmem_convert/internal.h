@@ -372,6 +372,8 @@ unsigned long gmem_fault_count(enum gmem_fault fault);
 enum gmem_fault gmem_fault_last(void);
 int gmem_fault_error(enum gmem_fault fault);
 const char *gmem_fault_name(enum gmem_fault fault);
+void gmem_fault_nth(unsigned int nth);
+bool gmem_fault_nth_end(void);
 #else
 static inline int gmem_fault(enum gmem_fault fault) { return 0; }
 static inline void gmem_fault_init(struct dentry *debugfs) { }
