@@ -282,6 +282,20 @@ check_kernel_source() {
 	fi
 }
 
+# ---- grafts ---------------------------------------------------------------------
+
+# changed_files TREE: the kernel's files that the graft in TREE has changed.
+changed_files() { sed -n 's/^edit //p; s/^change [0-9a-f]* //p' "$1/lib/gmem_convert/.graft-manifest"; }
+
+# grafted_files TREE: those, and the files that it has brought.
+grafted_files() {
+	sed -n 's/^file [0-9a-f]* //p' "$1/lib/gmem_convert/.graft-manifest"
+	changed_files "$1"
+}
+
+# as_upstream FILE: a grafted file without the mark of its line.
+as_upstream() { sed 's/\t# grafted by gmem_convert$//' "$1"; }
+
 # ---- tests ----------------------------------------------------------------------
 
 # The lines of the table of tests that declare one.
