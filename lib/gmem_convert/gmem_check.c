@@ -50,20 +50,28 @@ void gmem_check_refused(struct gmem_txn *txn)
 		  txn->plan.request.start, txn->plan.request.last);
 }
 
-/* G5: who keeps what stays as it is, is not told to take it away. */
-void gmem_check_slot(struct gmem_txn *txn, const struct gmem_slot *slot)
+static void gmem_check_slot(struct gmem_txn *txn, const struct gmem_slot *slot)
 {
 	struct gmem_run run, same;
 	unsigned long i;
 
-	if (txn->plan.op != GMEM_OP_CONVERT)
-		return;
 	gmem_for_each_run(slot, i, run)
 		WARN_ONCE(gmem_space_next_run(txn->space, run.start, run.last,
 					      &same) == txn->plan.target ||
 			  same.last != run.last,
 			  "gmem_convert: G5: %s is told of %lu-%lu, which does not change\n",
 			  slot->client->name, run.start, run.last);
+}
+
+/* G5: who keeps what stays as it is, is not told to take it away. */
+void gmem_check_slots(struct gmem_txn *txn)
+{
+	unsigned int i;
+
+	if (txn->plan.op != GMEM_OP_CONVERT)
+		return;
+	for (i = 0; i < txn->nr_slots; i++)
+		gmem_check_slot(txn, &txn->slots[i]);
 }
 
 /* G4: nobody reaches a page by a translation of the wrong kind. */
@@ -75,6 +83,15 @@ void gmem_check_unmapped(struct gmem_client *client, pgoff_t start,
 	WARN_ONCE(!client->ops->check(client, start, last),
 		  "gmem_convert: G4: %s: still maps %lu-%lu\n", client->name,
 		  start, last);
+}
+
+void gmem_check_invalidated(const struct gmem_slot *slot)
+{
+	struct gmem_run run;
+	unsigned long i;
+
+	gmem_for_each_run(slot, i, run)
+		gmem_check_unmapped(slot->client, run.start, run.last);
 }
 
 /* G6: what hardware has kept is not given to anybody else. */
@@ -158,9 +175,13 @@ void gmem_check_commit_end(struct gmem_txn *txn)
 
 /* --- G11: a lookup takes no lock ------------------------------------------- */
 
+/*
+ * Held like gmem_callback_map, while a lookup runs, with a wait type that allows
+ * no lock inside, not even a raw spinlock.
+ */
 #ifdef CONFIG_LOCKDEP
 static struct lock_class_key gmem_lookup_key;
-struct lockdep_map gmem_lookup_map = {
+static struct lockdep_map gmem_lookup_map = {
 	.name = "gmem_convert_lookup",
 	.key = &gmem_lookup_key,
 	.wait_type_outer = LD_WAIT_FREE,

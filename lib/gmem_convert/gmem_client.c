@@ -291,7 +291,7 @@ static int gmem_slot_prepare(struct gmem_slot *slot, struct gmem_report *report)
 	if (ret)
 		gmem_report_refuse(report, slot->span.start, client->name, 0, 0);
 	else	/* Whatever it said, it agreed. */
-		gmem_report_forget(report);
+		*report = (struct gmem_report){};
 	return ret;
 }
 
@@ -325,8 +325,6 @@ void gmem_slots_invalidate(struct gmem_slot *slots, unsigned int nr)
 
 	for (i = 0; i < nr; i++) {
 		struct gmem_client *client = slots[i].client;
-		struct gmem_run run;
-		unsigned long n;
 		ktime_t begin;
 
 		if (client->policy == GMEM_POLICY_RESIZE &&
@@ -336,8 +334,7 @@ void gmem_slots_invalidate(struct gmem_slot *slots, unsigned int nr)
 		client->ops->invalidate(&slots[i]);
 		gmem_callback_end(client, GMEM_CALL_INVALIDATE, &slots[i].span,
 				  0, begin);
-		gmem_for_each_run(&slots[i], n, run)
-			gmem_check_unmapped(client, run.start, run.last);
+		gmem_check_invalidated(&slots[i]);
 	}
 }
 

@@ -50,12 +50,6 @@ void gmem_slot_refuse(struct gmem_slot *slot, pgoff_t index)
 }
 EXPORT_SYMBOL_GPL(gmem_slot_refuse);
 
-/* Takes back what gmem_report_refuse() wrote. */
-void gmem_report_forget(struct gmem_report *report)
-{
-	memset(report, 0, sizeof(*report));
-}
-
 /* Keeps a refusal for debugfs. */
 void gmem_report_file(struct gmem_space *space, const struct gmem_plan *plan,
 		      const struct gmem_report *report)

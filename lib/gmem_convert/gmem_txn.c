@@ -271,11 +271,9 @@ static int gmem_txn_raise(struct gmem_txn *txn)
 static int gmem_txn_prepare(struct gmem_txn *txn)
 {
 	struct gmem_provider *provider = txn->space->provider;
-	unsigned int i;
 	int ret;
 
-	for (i = 0; i < txn->nr_slots; i++)
-		gmem_check_slot(txn, &txn->slots[i]);
+	gmem_check_slots(txn);
 	ret = gmem_slots_prepare(txn->slots, txn->nr_slots, &txn->report,
 				 &txn->nr_prepared);
 	if (!ret)
@@ -423,6 +421,27 @@ static bool gmem_txn_valid(const struct gmem_space *space,
 	       (plan->target == GMEM_PRIVATE || plan->target == GMEM_SHARED);
 }
 
+/* A transaction for @plan; NULL with the error in @report. */
+static struct gmem_txn *gmem_txn_open(struct gmem_space *space,
+				      const struct gmem_plan *plan,
+				      unsigned int flags,
+				      struct gmem_report *report)
+{
+	struct gmem_txn *txn;
+
+	*report = (struct gmem_report){
+		.index = plan->request.start, .error = -EINVAL,
+	};
+	if (!gmem_txn_valid(space, plan, flags))
+		return NULL;
+	report->error = -ENOMEM;
+	txn = gmem_txn_alloc(space);
+	if (!txn)
+		return NULL;
+	txn->plan = *plan;
+	return txn;
+}
+
 /* What hardware kept is worth a word although the operation succeeded. */
 static void gmem_txn_succeeded(struct gmem_txn *txn)
 {
@@ -441,15 +460,11 @@ static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
 {
 	int ret;
 
-	*report = (struct gmem_report){ .index = plan->request.start };
-	if (!gmem_txn_valid(space, plan, flags))
-		return report->error = -EINVAL;
-
-	struct gmem_txn *txn __free(gmem_txn_end) = gmem_txn_alloc(space);
+	struct gmem_txn *txn __free(gmem_txn_end) =
+		gmem_txn_open(space, plan, flags, report);
 
 	if (!txn)
-		return report->error = -ENOMEM;
-	txn->plan = *plan;
+		return report->error;
 	ret = gmem_txn_run(txn, flags);
 	if (ret)
 		gmem_txn_refused(txn, ret);
@@ -584,15 +599,11 @@ long gmem_populate_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 	};
 	long ret;
 
-	*report = (struct gmem_report){ .index = start };
-	if (!gmem_txn_valid(space, &plan, 0))
-		return report->error = -EINVAL;
-
-	struct gmem_txn *txn __free(gmem_txn_end) = gmem_txn_alloc(space);
+	struct gmem_txn *txn __free(gmem_txn_end) =
+		gmem_txn_open(space, &plan, 0, report);
 
 	if (!txn)
-		return report->error = -ENOMEM;
-	txn->plan = plan;
+		return report->error;
 	ret = gmem_txn_begin(txn, 0);
 	if (!ret) {
 		gmem_txn_enter(txn, GMEM_PHASE_COMMIT);

@@ -217,12 +217,6 @@ static inline void gmem_may_wait_for_callback(void)
 	gmem_callback_leave();
 }
 
-/*
- * Held in the same way while a lookup runs, with a wait type that allows no lock
- * inside, not even a raw spinlock (G11).
- */
-extern struct lockdep_map gmem_lookup_map;
-
 const char *gmem_call_name(enum gmem_call call);
 unsigned int gmem_clients_count(struct gmem_space *space);
 int gmem_clients_list(struct gmem_space *space, const struct gmem_plan *plan,
@@ -254,7 +248,8 @@ void gmem_check_init(void);
 void gmem_check_exit(void);
 void gmem_check_begin(struct gmem_txn *txn);
 void gmem_check_refused(struct gmem_txn *txn);
-void gmem_check_slot(struct gmem_txn *txn, const struct gmem_slot *slot);
+void gmem_check_slots(struct gmem_txn *txn);
+void gmem_check_invalidated(const struct gmem_slot *slot);
 void gmem_check_unmapped(struct gmem_client *client, pgoff_t start,
 			 pgoff_t last);
 void gmem_check_freed(struct gmem_space *space, pgoff_t index);
@@ -267,8 +262,8 @@ static inline void gmem_check_init(void) { }
 static inline void gmem_check_exit(void) { }
 static inline void gmem_check_begin(struct gmem_txn *txn) { }
 static inline void gmem_check_refused(struct gmem_txn *txn) { }
-static inline void gmem_check_slot(struct gmem_txn *txn,
-				   const struct gmem_slot *slot) { }
+static inline void gmem_check_slots(struct gmem_txn *txn) { }
+static inline void gmem_check_invalidated(const struct gmem_slot *slot) { }
 static inline void gmem_check_unmapped(struct gmem_client *client,
 				       pgoff_t start, pgoff_t last) { }
 static inline void gmem_check_freed(struct gmem_space *space,
@@ -328,7 +323,6 @@ void gmem_txn_free(struct gmem_txn *txn);
 
 /* --- gmem_report.c -------------------------------------------------------- */
 
-void gmem_report_forget(struct gmem_report *report);
 void gmem_report_file(struct gmem_space *space, const struct gmem_plan *plan,
 		      const struct gmem_report *report);
 
