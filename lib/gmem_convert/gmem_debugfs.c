@@ -219,7 +219,6 @@ void gmem_debugfs_remove(struct gmem_space *space)
 
 void gmem_debugfs_init(void)
 {
-	/* debugfs is for root, but it may have been mounted for others. */
 	gmem_debugfs_root = debugfs_create_dir("gmem_convert", NULL);
 	gmem_fault_init(gmem_debugfs_root);
 }

@@ -129,6 +129,19 @@ static struct gmem_chunk *gmem_chunk_get(struct gmem_folios *f, pgoff_t index)
 }
 
 /*
+ * The folio at @index or NULL.  What keeps it from being removed is the caller's:
+ * a claim, or RCU.
+ */
+static struct folio *gmem_folios_at(struct gmem_folios *f, pgoff_t index)
+{
+	struct gmem_chunk *chunk = gmem_chunk_find(f, index);
+
+	/* Not _protected: a fault may be adding one before the fence. */
+	return chunk ? rcu_dereference_check(*gmem_chunk_slot(chunk, index),
+					     true) : NULL;
+}
+
+/*
  * The first folio at or behind *@index, which is moved there, or NULL if none
  * is left up to @last.  Costs nothing for chunks that do not exist.
  *
@@ -137,20 +150,16 @@ static struct gmem_chunk *gmem_chunk_get(struct gmem_folios *f, pgoff_t index)
 static struct folio *gmem_folios_next(struct gmem_folios *f, pgoff_t *index,
 				      pgoff_t last)
 {
-	struct gmem_chunk *chunk;
 	struct folio *folio;
 
 	while (*index <= last) {
-		chunk = gmem_chunk_find(f, *index);
-		if (!chunk) {
+		if (!gmem_chunk_find(f, *index)) {
 			*index = round_down(*index, GMEM_CHUNK_PAGES) +
 				 GMEM_CHUNK_PAGES;
 			cond_resched();
 			continue;
 		}
-		/* Not _protected: a fault may be adding one before the fence. */
-		folio = rcu_dereference_check(*gmem_chunk_slot(chunk, *index),
-					      true);
+		folio = gmem_folios_at(f, *index);
 		if (folio)
 			return folio;
 		++*index;
@@ -276,7 +285,6 @@ static void gmem_folios_failed_fn(struct work_struct *work)
 {
 	struct gmem_folios *f = container_of(work, struct gmem_folios,
 					     failed_work);
-	struct gmem_chunk *chunk;
 	struct gmem_run run;
 	pgoff_t index;
 
@@ -287,14 +295,12 @@ static void gmem_folios_failed_fn(struct work_struct *work)
 	for (index = run.start; index <= run.last; index++) {
 		bool failed;
 
-		chunk = gmem_chunk_find(f, index);
-		if (!chunk) {
+		if (!gmem_chunk_find(f, index)) {
 			index |= GMEM_CHUNK_PAGES - 1;
 			continue;
 		}
 		scoped_guard(rcu) {
-			struct folio *folio =
-				rcu_dereference(*gmem_chunk_slot(chunk, index));
+			struct folio *folio = gmem_folios_at(f, index);
 
 			failed = folio && gmem_folio_failed(f, folio, index);
 		}
@@ -432,15 +438,11 @@ static void gmem_folios_quarantine(struct gmem_provider *provider,
 				   struct gmem_run *run)
 {
 	struct gmem_folios *f = to_folios(provider);
-	struct gmem_chunk *chunk;
 	struct folio *folio;
 	pgoff_t index;
 
 	for (index = run->start; index <= run->last; index++) {
-		chunk = gmem_chunk_find(f, index);
-		folio = !chunk ? NULL :
-			rcu_dereference_check(*gmem_chunk_slot(chunk, index),
-					      true);
+		folio = gmem_folios_at(f, index);
 		if (!folio || folio_test_hwpoison(folio))
 			continue;
 		/* As memory failure does: for /proc/meminfo and crash dumps. */
@@ -764,14 +766,13 @@ static int gmem_folios_populate_one(void *priv, pgoff_t index)
 {
 	struct gmem_folios_batch *batch = priv;
 	struct gmem_folios *f = batch->folios;
-	struct gmem_run run = { index, index };
 	struct folio *folio;
 	int ret;
 
 	ret = gmem_folios_allocate(f, index, index);
 	if (ret)
 		return ret;
-	folio = gmem_folios_next(f, &run.start, run.last);
+	folio = gmem_folios_at(f, index);
 	if (folio_test_hwpoison(folio))
 		return -EHWPOISON;
 	return batch->populate(batch->priv, index, folio_page(folio, 0),

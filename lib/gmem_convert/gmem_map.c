@@ -99,9 +99,9 @@ int gmem_map_init(struct gmem_map *map, pgoff_t nr_pages, enum gmem_state state)
 	/* Not DIV_ROUND_UP(), which would wrap for a map of all indices. */
 	nr_blocks = ((nr_pages - 1) >> GMEM_BLOCK_SHIFT) + 1;
 	map->nr_pages = nr_pages;
-	/* The size comes from userspace: too much of it is not worth a WARN. */
 	if (gmem_fault(GMEM_FAULT_MAP_INIT))
 		return -ENOMEM;
+	/* The size comes from userspace: too much of it is not worth a WARN. */
 	map->blocks = kvcalloc(nr_blocks, sizeof(*map->blocks),
 			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!map->blocks)

@@ -330,14 +330,17 @@ EXPORT_SYMBOL_IF_KUNIT(gmem_space_quarantine);
  * @range: pages
  * @run: set to the first run of them inside @range
  *
- * For providers, who never free such a page.
+ * For providers, who never free such a page.  What is kept while this runs may
+ * be missed; nothing is, once the caller has a claim on @range.
  *
- * Context: Any; takes the space's lock.
+ * Context: Any; takes the space's lock if anything was ever kept.
  * Return: whether there is one.
  */
 bool gmem_space_quarantined(struct gmem_space *space,
 			    const struct gmem_run *range, struct gmem_run *run)
 {
+	if (!READ_ONCE(space->quarantine.nr))
+		return false;
 	guard(spinlock)(&space->lock);
 	return gmem_quarantine_find(&space->quarantine, range->start,
 				    range->last, run);
