@@ -136,6 +136,7 @@ static struct kunit_case bench_cases[] = {
 	KUNIT_CASE(bench_memory),
 	KUNIT_CASE(bench_change),
 	KUNIT_CASE(bench_change_in_large_space),
+	KUNIT_CASE(bench_cut),
 	{}
 };
 

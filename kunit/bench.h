@@ -57,5 +57,6 @@ void bench_lookup(struct kunit *test);
 void bench_memory(struct kunit *test);
 void bench_change(struct kunit *test);
 void bench_change_in_large_space(struct kunit *test);
+void bench_cut(struct kunit *test);
 
 #endif /* _GMEM_BENCH_H */

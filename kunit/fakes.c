@@ -208,7 +208,8 @@ static struct fake_env *to_env(struct gmem_provider *provider)
 }
 
 /* A folio turns out to be larger once the claim holds it still. */
-static void fake_widen(struct gmem_provider *provider, struct gmem_run *span)
+static void fake_widen(struct gmem_provider *provider,
+		       const struct gmem_plan *plan, struct gmem_run *span)
 {
 	struct fake_env *env = to_env(provider);
 
@@ -313,7 +314,7 @@ static void fake_provider_commit(struct gmem_provider *provider,
 }
 
 static void fake_provider_thaw(struct gmem_provider *provider,
-			       const struct gmem_plan *plan)
+			       struct gmem_plan *plan)
 {
 	struct fake_env *env = to_env(provider);
 

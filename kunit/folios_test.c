@@ -3,125 +3,12 @@
  * gmem_folios: the provider, with a real inode and real folios.
  */
 #include <kunit/test.h>
-#include <linux/fs.h>
-#include <linux/gmem_folios.h>
-#include <linux/highmem.h>
 #include <linux/mm.h>
-#include <linux/mount.h>
 #include <linux/pagemap.h>
-#include <linux/pseudo_fs.h>
 
+#include "folios_env.h"
 #include "internal.h"
 #include "world.h"
-
-/* --- an inode that is good for nothing else ------------------------------- */
-
-static int folios_init_fs_context(struct fs_context *fc)
-{
-	return init_pseudo(fc, 0x474d5445) ? 0 : -ENOMEM;
-}
-
-static struct file_system_type folios_fs = {
-	.name = "gmem_folios_test",
-	.init_fs_context = folios_init_fs_context,
-	.kill_sb = kill_anon_super,
-};
-
-static struct vfsmount *folios_mnt;
-
-static int folios_suite_init(struct kunit_suite *suite)
-{
-	folios_mnt = kern_mount(&folios_fs);
-	return PTR_ERR_OR_ZERO(folios_mnt);
-}
-
-static void folios_suite_exit(struct kunit_suite *suite)
-{
-	if (!IS_ERR_OR_NULL(folios_mnt))
-		kern_unmount(folios_mnt);
-}
-
-struct folios_env {
-	struct inode *inode;
-	struct gmem_folios *folios;
-	struct gmem_space *space;
-};
-
-static void folios_env_free(void *data)
-{
-	struct folios_env *env = data;
-
-	if (env->folios)
-		gmem_folios_free(env->folios);
-	iput(env->inode);
-}
-
-/* Pages that were given back by the hardware, in order. */
-static struct {
-	unsigned int nr;
-	unsigned long pfn[8];
-} made_shared;
-
-static void folios_make_shared(struct folio *folio)
-{
-	if (made_shared.nr < ARRAY_SIZE(made_shared.pfn))
-		made_shared.pfn[made_shared.nr] = folio_pfn(folio);
-	made_shared.nr++;
-}
-
-static const struct gmem_folios_ops folios_ops = {
-	.make_shared = folios_make_shared,
-};
-
-static struct folios_env *folios_env_alloc(struct kunit *test, pgoff_t nr_pages,
-					   enum gmem_state state)
-{
-	static const struct address_space_operations aops = {
-		.dirty_folio = noop_dirty_folio,
-	};
-	struct folios_env *env = kunit_kzalloc(test, sizeof(*env), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, env);
-	env->inode = alloc_anon_inode(folios_mnt->mnt_sb);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, env->inode);
-	env->inode->i_mapping->a_ops = &aops;
-	mapping_set_gfp_mask(env->inode->i_mapping, GFP_HIGHUSER);
-	mapping_set_unevictable(env->inode->i_mapping);
-	mapping_set_inaccessible(env->inode->i_mapping);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, folios_env_free, env));
-	env->folios = gmem_folios_alloc("folios", env->inode->i_mapping,
-					nr_pages, state, &folios_ops);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, env->folios);
-	env->space = gmem_folios_space(env->folios);
-	return env;
-}
-
-/* A reference as somebody else would hold it. */
-static struct folio *folios_hold(struct kunit *test, struct folios_env *env,
-				 pgoff_t index)
-{
-	struct folio *folio = gmem_folios_get(env->folios, index);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, folio);
-	return folio;
-}
-
-static u8 folio_byte(struct folio *folio)
-{
-	u8 *p = kmap_local_folio(folio, 0), byte = *p;
-
-	kunmap_local(p);
-	return byte;
-}
-
-static void folio_set_byte(struct folio *folio, u8 byte)
-{
-	u8 *p = kmap_local_folio(folio, 0);
-
-	*p = byte;
-	kunmap_local(p);
-}
 
 /* --- cases ---------------------------------------------------------------- */
 
@@ -131,24 +18,24 @@ static void a_wrong_mapping_is_refused(struct kunit *test)
 	struct address_space *mapping = env->inode->i_mapping;
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			PTR_ERR(gmem_folios_alloc("x", mapping, 0,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 0, 0,
 						  GMEM_SHARED, NULL)));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			PTR_ERR(gmem_folios_alloc("x", mapping, ULONG_MAX,
+			PTR_ERR(gmem_folios_alloc("x", mapping, ULONG_MAX, 0,
 						  GMEM_SHARED, NULL)));
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1, 0,
 						  GMEM_SHARED, NULL)));
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER);
 	mapping_clear_unevictable(mapping);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1, 0,
 						  GMEM_SHARED, NULL)));
 	mapping_set_unevictable(mapping);
 	clear_bit(AS_INACCESSIBLE, &mapping->flags);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			PTR_ERR(gmem_folios_alloc("x", mapping, 1,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1, 0,
 						  GMEM_SHARED, NULL)));
 	mapping_set_inaccessible(mapping);
 }
@@ -241,34 +128,18 @@ static void a_punched_page_lives_on_with_who_holds_it(struct kunit *test)
 	folio_put(folio);
 }
 
-/* With what the CPUs have not added up yet, as zone_page_state_snapshot(). */
-static unsigned long file_pages(struct folios_env *env)
-{
-	long nr = global_node_page_state(NR_FILE_PAGES);
-#ifdef CONFIG_SMP
-	pg_data_t *pgdat;
-	int cpu;
-
-	for_each_online_pgdat(pgdat)
-		for_each_online_cpu(cpu)
-			nr += per_cpu_ptr(pgdat->per_cpu_nodestats,
-					  cpu)->vm_node_stat_diff[NR_FILE_PAGES];
-#endif
-	return nr;
-}
-
 static void every_page_is_given_back(struct kunit *test)
 {
 	struct folios_env *env = folios_env_alloc(test, 2048, GMEM_SHARED);
-	unsigned long before = file_pages(env);
+	unsigned long before = folios_stat(NR_FILE_PAGES);
 	struct folio *folio;
 
 	KUNIT_ASSERT_EQ(test, 0, gmem_folios_allocate(env->folios, 100, 1500));
-	KUNIT_EXPECT_EQ(test, before + 1401, file_pages(env));
+	KUNIT_EXPECT_EQ(test, before + 1401, folios_stat(NR_FILE_PAGES));
 	folio = folios_hold(test, env, 1500);
 	gmem_folios_free(env->folios);
 	env->folios = NULL;
-	KUNIT_EXPECT_EQ(test, before, file_pages(env));
+	KUNIT_EXPECT_EQ(test, before, folios_stat(NR_FILE_PAGES));
 	/* Held by us alone, and no longer part of anything. */
 	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
 	KUNIT_EXPECT_NULL(test, folio->mapping);
@@ -508,8 +379,8 @@ static void every_failed_allocation_of_a_page_is_an_error(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 5));
 	}
 	KUNIT_EXPECT_EQ(test, 0, ret);
-	/* The chunk, then the page; by then the chunk is there, and stays. */
-	KUNIT_EXPECT_EQ(test, 2, nth - 1);
+	/* The chunk, its slots, then the page; by then the chunk is there. */
+	KUNIT_EXPECT_EQ(test, 3, nth - 1);
 	/* The page, then its charge. */
 	gmem_fault_nth(2);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, gmem_folios_allocate(env->folios, 6, 6));
@@ -525,7 +396,7 @@ static void every_failed_step_of_making_a_file_is_an_error(struct kunit *test)
 
 	for (nth = 1; ; nth++) {
 		gmem_fault_nth(nth);
-		folios = gmem_folios_alloc("x", env->inode->i_mapping, 8,
+		folios = gmem_folios_alloc("x", env->inode->i_mapping, 8, 0,
 					   GMEM_PRIVATE, NULL);
 		if (!gmem_fault_nth_end())
 			break;

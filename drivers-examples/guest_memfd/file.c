@@ -42,8 +42,17 @@ static vm_fault_t guest_memfd_fault(struct vm_fault *vmf)
 	return gmem_folios_fault(guest_memfd_folios(inode), vmf);
 }
 
+static vm_fault_t guest_memfd_huge_fault(struct vm_fault *vmf,
+					 unsigned int order)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+
+	return gmem_folios_huge_fault(guest_memfd_folios(inode), vmf, order);
+}
+
 static const struct vm_operations_struct guest_memfd_vm_ops = {
 	.fault = guest_memfd_fault,
+	.huge_fault = guest_memfd_huge_fault,
 };
 
 static int guest_memfd_mmap(struct file *file, struct vm_area_struct *vma)
@@ -140,6 +149,25 @@ static int guest_memfd_populate(struct file *file,
 	return copy_to_user(argp, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
+static int guest_memfd_merge(struct file *file,
+			     struct guest_memfd_merge __user *argp)
+{
+	struct guest_memfd_merge arg;
+	struct gmem_report report;
+	struct gmem_run pages;
+	int ret;
+
+	if (copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
+		return -EINVAL;
+	ret = gmem_file_range(file, arg.offset, arg.size, &pages);
+	if (!ret)
+		ret = gmem_merge_range(guest_memfd_space(file_inode(file)),
+				       pages.start, pages.last, 0, &report);
+	return ret ?: report.left_split;
+}
+
 static long guest_memfd_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg)
 {
@@ -154,6 +182,8 @@ static long guest_memfd_ioctl(struct file *file, unsigned int cmd,
 		return guest_memfd_get_runs(file, argp);
 	case GUEST_MEMFD_POPULATE:
 		return guest_memfd_populate(file, argp);
+	case GUEST_MEMFD_MERGE:
+		return guest_memfd_merge(file, argp);
 	case GUEST_MEMFD_HOLD:
 		return guest_memfd_hold_create(file, guest_memfd_space(inode),
 					       argp);
@@ -169,6 +199,7 @@ static const struct file_operations guest_memfd_fops = {
 	.fallocate = guest_memfd_fallocate,
 	.unlocked_ioctl = guest_memfd_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.get_unmapped_area = thp_get_unmapped_area,
 };
 
 /* The size is fixed and so is everything else about the file. */
@@ -193,7 +224,23 @@ static const struct address_space_operations guest_memfd_aops = {
 	.error_remove_folio = guest_memfd_error_folio,
 };
 
-static struct inode *guest_memfd_inode(loff_t size, enum gmem_state state)
+/* Of its folios, from the flags; -EINVAL for more than one. */
+static int guest_memfd_order(u64 flags)
+{
+	switch (flags & (GUEST_MEMFD_FLAG_2MB | GUEST_MEMFD_FLAG_1GB)) {
+	case 0:
+		return 0;
+	case GUEST_MEMFD_FLAG_2MB:
+		return ilog2(SZ_2M) - PAGE_SHIFT;
+	case GUEST_MEMFD_FLAG_1GB:
+		return ilog2(SZ_1G) - PAGE_SHIFT;
+	default:
+		return -EINVAL;
+	}
+}
+
+static struct inode *guest_memfd_inode(loff_t size, unsigned int order,
+				       enum gmem_state state)
 {
 	struct gmem_folios *folios;
 	struct inode *inode;
@@ -212,7 +259,7 @@ static struct inode *guest_memfd_inode(loff_t size, enum gmem_state state)
 	mapping_set_inaccessible(inode->i_mapping);
 
 	folios = gmem_folios_alloc("guest_memfd", inode->i_mapping,
-				   size >> PAGE_SHIFT, state, NULL);
+				   size >> PAGE_SHIFT, order, state, NULL);
 	if (IS_ERR(folios)) {
 		iput(inode);
 		return ERR_CAST(folios);
@@ -226,10 +273,15 @@ static int guest_memfd_create(const struct guest_memfd_create __user *argp)
 	struct guest_memfd_create arg;
 	struct inode *inode;
 	struct file *file;
+	int order;
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	if (arg.flags & ~(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED) ||
+	order = guest_memfd_order(arg.flags);
+	if (order < 0)
+		return order;
+	if (arg.flags & ~(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED |
+			  GUEST_MEMFD_FLAG_2MB | GUEST_MEMFD_FLAG_1GB) ||
 	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) || !arg.size ||
 	    !PAGE_ALIGNED(arg.size) || arg.size > MAX_LFS_FILESIZE)
 		return -EINVAL;
@@ -237,7 +289,7 @@ static int guest_memfd_create(const struct guest_memfd_create __user *argp)
 	CLASS(get_unused_fd, fd)(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	inode = guest_memfd_inode(arg.size,
+	inode = guest_memfd_inode(arg.size, order,
 				  arg.flags & GUEST_MEMFD_FLAG_INIT_SHARED ?
 				  GMEM_SHARED : GMEM_PRIVATE);
 	if (IS_ERR(inode))

@@ -832,7 +832,7 @@ static struct inode *kvm_gmem_inode(loff_t size, u64 flags)
 
 	GMEM_I(inode)->flags = flags;
 	folios = gmem_folios_alloc("kvm-gmem", inode->i_mapping,
-				   size >> PAGE_SHIFT,
+				   size >> PAGE_SHIFT, 0,
 				   flags & GUEST_MEMFD_FLAG_INIT_SHARED ?
 				   GMEM_SHARED : GMEM_PRIVATE,
 				   &kvm_gmem_folios_ops);

@@ -41,12 +41,14 @@ enum gmem_state {
  * @GMEM_OP_PUNCH: gives the memory back, the state stays
  * @GMEM_OP_REVOKE: as punch, but cannot be refused and allocates nothing
  * @GMEM_OP_POPULATE: fills private pages with their first contents
+ * @GMEM_OP_MERGE: makes larger folios of small ones, nothing else changes
  */
 enum gmem_op {
 	GMEM_OP_CONVERT,
 	GMEM_OP_PUNCH,
 	GMEM_OP_REVOKE,
 	GMEM_OP_POPULATE,
+	GMEM_OP_MERGE,
 };
 
 /**
@@ -112,6 +114,9 @@ struct gmem_run {
  * @refs_expected: references it would have if nobody else used it
  * @quarantined: the call returned 0, but hardware has not given every page back
  *
+ * @left_split: the call returned 0, but somebody who uses a page has kept others
+ *	from becoming one larger folio with it; see gmem_merge_range()
+ *
  * Zeroed when the call did all that it was asked for.
  */
 struct gmem_report {
@@ -122,6 +127,7 @@ struct gmem_report {
 	unsigned long refs_seen;
 	unsigned long refs_expected;
 	bool quarantined;
+	bool left_split;
 };
 
 /* Fail with -EAGAIN rather than wait for a conflicting operation. */
@@ -149,6 +155,8 @@ int gmem_convert_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 		       enum gmem_state target, unsigned int flags,
 		       struct gmem_report *report);
 int gmem_punch_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
+		     unsigned int flags, struct gmem_report *report);
+int gmem_merge_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 		     unsigned int flags, struct gmem_report *report);
 void gmem_revoke_range(struct gmem_space *space, pgoff_t start, pgoff_t last);
 void gmem_unmap_range(struct gmem_space *space, pgoff_t start, pgoff_t last);

@@ -36,7 +36,8 @@ struct gmem_folios_ops {
 
 struct gmem_folios *gmem_folios_alloc(const char *name,
 				      struct address_space *mapping,
-				      pgoff_t nr_pages, enum gmem_state state,
+				      pgoff_t nr_pages, unsigned int order,
+				      enum gmem_state state,
 				      const struct gmem_folios_ops *ops);
 void gmem_folios_free(struct gmem_folios *folios);
 struct gmem_space *gmem_folios_space(struct gmem_folios *folios);
@@ -81,6 +82,8 @@ int gmem_folios_error(struct gmem_folios *folios, struct folio *folio);
 struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index);
 int gmem_folios_mmap(struct vm_area_struct *vma);
 vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf);
+vm_fault_t gmem_folios_huge_fault(struct gmem_folios *folios,
+				  struct vm_fault *vmf, unsigned int order);
 
 /* What userspace asks of a file; the same for every guest_memfd. */
 int gmem_file_range(const struct file *file, u64 offset, u64 size,

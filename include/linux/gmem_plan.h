@@ -14,10 +14,12 @@
  * @op: kind of operation
  * @target: state that the pages of @runs get (%GMEM_OP_CONVERT only)
  * @request: what the caller asked for
- * @effective: @request rounded out to every folio whose structure may change
+ * @effective: @request rounded out to every folio whose structure may change, as
+ *	the provider said; empty before the claim
  * @nr_runs: entries in @runs
  * @runs: the pages that really change, in order, disjoint and not adjacent.
- *	For %GMEM_OP_PUNCH and %GMEM_OP_REVOKE, the one run of the request.
+ *	For other operations, the one run of the request.
+ * @left_split: set by the provider if it could not merge for a page in use
  * @priv: the provider's own, from its reserve to its release
  */
 struct gmem_plan {
@@ -27,6 +29,7 @@ struct gmem_plan {
 	struct gmem_run effective;
 	unsigned long nr_runs;
 	const struct gmem_run *runs;
+	bool left_split;
 	void *priv;
 };
 

@@ -14,12 +14,12 @@
 /**
  * struct gmem_provider_ops - what the owner of the memory implements
  *
- * All callbacks run in process context and may sleep, except @widen.
+ * All callbacks run in process context and may sleep, except @quarantine.
  *
  * @widen: Optional.  Rounds the span out to every folio whose structure the
  *	operation may change.  Called before the claim, as a guess, and again
  *	under it; must not depend on anything that the claim does not hold
- *	still.  Must not sleep.
+ *	still.  @plan has no runs yet.
  * @reserve: Optional.  Gets all memory that later calls need; returns 0 or
  *	-ENOMEM.
  * @settle: Optional.  A look at the references that binds nobody, before the
@@ -29,9 +29,10 @@
  *	-EHWPOISON (named with gmem_report_refuse()) or -EINTR; then nothing is
  *	left frozen and the provider is only called for @release.
  * @commit: Mandatory.  After every client's invalidate, before the new state
- *	is stored: splits and merges frozen folios; for %GMEM_OP_PUNCH gives the
+ *	is stored: splits frozen folios; for %GMEM_OP_PUNCH gives the
  *	memory back.
- * @thaw: Optional.  After the store: what was frozen is unfrozen.
+ * @thaw: Optional.  After the store: what was frozen is unfrozen; before that,
+ *	what has become equal may be merged.
  * @release: Optional.  Gives back what @reserve got and nobody used.  Called
  *	exactly once for every @reserve that returned 0.
  * @revoke: Mandatory.  Gives the memory of @start to @last (inclusive) back;
@@ -42,7 +43,8 @@
  *	folios frozen; must not sleep, cannot fail.
  */
 struct gmem_provider_ops {
-	void (*widen)(struct gmem_provider *provider, struct gmem_run *span);
+	void (*widen)(struct gmem_provider *provider,
+		      const struct gmem_plan *plan, struct gmem_run *span);
 	int (*reserve)(struct gmem_provider *provider, struct gmem_plan *plan);
 	void (*settle)(struct gmem_provider *provider,
 		       const struct gmem_plan *plan);
@@ -51,8 +53,7 @@ struct gmem_provider_ops {
 		       struct gmem_report *report);
 	void (*commit)(struct gmem_provider *provider,
 		       const struct gmem_plan *plan);
-	void (*thaw)(struct gmem_provider *provider,
-		     const struct gmem_plan *plan);
+	void (*thaw)(struct gmem_provider *provider, struct gmem_plan *plan);
 	void (*release)(struct gmem_provider *provider,
 			const struct gmem_plan *plan);
 	void (*revoke)(struct gmem_provider *provider, pgoff_t start,

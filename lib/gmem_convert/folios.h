@@ -5,7 +5,10 @@
 
 #include <linux/gmem_folios.h>
 #include <linux/gmem_provider.h>
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/vmstat.h>
 #include <linux/rwsem.h>
 #include <linux/workqueue.h>
 
@@ -13,9 +16,14 @@
 
 #define GMEM_CHUNK_PAGES	GMEM_BLOCK_PAGES
 
-/* @slots is a page of its own; with @faults beside it, it would take two. */
+/*
+ * 2 MiB of the file: one folio of that size or of 1 GiB, then @huge, else a slot
+ * per page.  @slots is a page of its own; with @faults beside it, it would take
+ * two.  It stays when there is a @huge once more.
+ */
 struct gmem_chunk {
 	struct rw_semaphore faults;
+	struct folio *huge;
 	struct folio __rcu **slots;
 };
 
@@ -25,6 +33,7 @@ struct gmem_folios {
 	struct gmem_space *space;
 	struct address_space *mapping;
 	pgoff_t nr_pages;
+	unsigned int order;	/* of the largest folios: 0, 9 or 18 */
 	struct gmem_chunk **chunks;
 
 	/* Pages that had a memory error and are still to be revoked. */
@@ -40,31 +49,68 @@ static inline struct gmem_folios *to_folios(struct gmem_provider *provider)
 
 /* --- gmem_table.c --------------------------------------------------------- */
 
-static inline struct folio __rcu **gmem_chunk_slot(struct gmem_chunk *chunk,
-						   pgoff_t index)
-{
-	return &chunk->slots[index % GMEM_CHUNK_PAGES];
-}
-
 struct gmem_chunk *gmem_chunk_find(struct gmem_folios *f, pgoff_t index);
 struct gmem_chunk *gmem_chunk_get(struct gmem_folios *f, pgoff_t index);
+int gmem_chunk_get_slots(struct gmem_chunk *chunk);
 void gmem_chunk_free(struct gmem_chunk *chunk);
+
+unsigned int gmem_folios_order(struct gmem_folios *f, pgoff_t index);
 struct folio *gmem_folios_at(struct gmem_folios *f, pgoff_t index);
 struct folio *gmem_folios_next(struct gmem_folios *f, pgoff_t *index,
-			       pgoff_t last);
+			       pgoff_t *next, pgoff_t last);
+bool gmem_folios_insert(struct gmem_folios *f, struct folio *folio,
+			pgoff_t index);
+void gmem_folios_erase(struct gmem_folios *f, struct folio *folio,
+		       pgoff_t index);
+void gmem_folios_store_split(struct gmem_folios *f, struct folio *first,
+			     unsigned int old_order);
+void gmem_folios_store_merged(struct gmem_folios *f, struct folio *folio);
 
-/* @index and @folio go over the folios of @run; the body may sleep. */
+/*
+ * @index and @folio go over the folios of @run, from the middle of one if @run
+ * begins there.  The body may sleep and remove the folio.
+ */
 #define gmem_for_each_folio(f, run, index, folio)			\
-	for ((index) = (run)->start;					\
-	     ((folio) = gmem_folios_next((f), &(index), (run)->last));	\
-	     (index)++, cond_resched())
+	for (pgoff_t __next = (index) = (run)->start;			\
+	     ((folio) = gmem_folios_next((f), &(index), &__next,	\
+					 (run)->last));			\
+	     (index) = __next, cond_resched())
+
+/* The page of @folio at @index of the file. */
+static inline struct page *gmem_folio_page(struct folio *folio, pgoff_t index)
+{
+	return folio_page(folio, index - folio->index);
+}
+
+/* Counts @nr pages of @folio, all of them or minus all, as the file's. */
+static inline void gmem_folio_account(struct folio *folio, long nr)
+{
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
+	if (folio_test_pmd_mappable(folio))
+		lruvec_stat_mod_folio(folio, NR_FILE_THPS, nr);
+}
+
+/* --- gmem_split.c --------------------------------------------------------- */
+
+void gmem_folio_split(struct folio *folio, unsigned int order);
+bool gmem_folio_may_join(const struct folio *first, const struct folio *piece,
+			 unsigned long i);
+void gmem_folio_merge(struct folio *first, unsigned int order);
 
 /* --- gmem_freeze.c -------------------------------------------------------- */
 
 extern const struct gmem_provider_ops gmem_folios_provider_ops;
+
+void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run);
+void gmem_folios_abandon(struct gmem_folios *f);
+
+/* --- gmem_failure.c ------------------------------------------------------- */
+
 extern const struct gmem_run gmem_nothing;
 
+bool gmem_folio_failed(struct gmem_folios *f, struct folio *folio,
+		       pgoff_t index);
+void gmem_folios_failed(struct gmem_folios *f, pgoff_t index);
 void gmem_folios_failed_fn(struct work_struct *work);
-void gmem_folios_abandon(struct gmem_folios *f);
 
 #endif /* _GMEM_CONVERT_FOLIOS_H */

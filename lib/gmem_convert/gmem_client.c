@@ -207,7 +207,7 @@ int gmem_clients_list(struct gmem_space *space, const struct gmem_plan *plan,
 	list_for_each_entry(client, &space->clients, entry) {
 		struct gmem_slot slot;
 
-		if (client->dying ||
+		if (client->dying || plan->op == GMEM_OP_MERGE ||
 		    (client->policy == GMEM_POLICY_KEEP &&
 		     plan->op == GMEM_OP_CONVERT) ||
 		    !gmem_slot_init(&slot, client, plan))

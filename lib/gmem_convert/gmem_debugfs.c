@@ -74,6 +74,7 @@ static const char * const gmem_op_names[] = {
 	[GMEM_OP_PUNCH] = "punch",
 	[GMEM_OP_REVOKE] = "revoke",
 	[GMEM_OP_POPULATE] = "populate",
+	[GMEM_OP_MERGE] = "merge",
 };
 
 static const char *gmem_op_name(enum gmem_op op, enum gmem_state target)

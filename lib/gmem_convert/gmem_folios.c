@@ -39,6 +39,7 @@
 #include <linux/swap.h>
 #include <linux/workqueue.h>
 
+#include "../../mm/internal.h"
 #include "folios.h"
 
 /**
@@ -48,6 +49,8 @@
  *	migration leave its folios alone, with a gfp mask that allows neither
  *	movable zones nor CMA
  * @nr_pages: size in pages, not 0
+ * @order: of the folios that it is made of where nothing is in their way: 0, 9
+ *	(2 MiB) or 18 (1 GiB)
  * @state: state of every page
  * @ops: what the file has to say about its pages, or NULL
  *
@@ -56,13 +59,16 @@
  */
 struct gmem_folios *gmem_folios_alloc(const char *name,
 				      struct address_space *mapping,
-				      pgoff_t nr_pages, enum gmem_state state,
+				      pgoff_t nr_pages, unsigned int order,
+				      enum gmem_state state,
 				      const struct gmem_folios_ops *ops)
 {
 	static const struct gmem_folios_ops no_ops;
 	struct gmem_folios *f;
 
 	if (!nr_pages || nr_pages > MAX_LFS_FILESIZE >> PAGE_SHIFT ||
+	    (order && order != GMEM_BLOCK_SHIFT && order != GMEM_HUGE_SHIFT) ||
+	    order > MAX_FOLIO_ORDER ||
 	    !mapping_unevictable(mapping) || !mapping_inaccessible(mapping) ||
 	    (mapping_gfp_mask(mapping) & __GFP_MOVABLE))
 		return ERR_PTR(-EINVAL);
@@ -78,6 +84,7 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	f->ops = ops ?: &no_ops;
 	f->mapping = mapping;
 	f->nr_pages = nr_pages;
+	f->order = order;
 	/* Userspace chooses the size; an absurd one is its error, not a WARN. */
 	f->chunks = kvzalloc_objs(*f->chunks,
 				  (nr_pages - 1) / GMEM_CHUNK_PAGES + 1,
@@ -136,7 +143,32 @@ struct gmem_space *gmem_folios_space(struct gmem_folios *folios)
 }
 EXPORT_SYMBOL_GPL(gmem_folios_space);
 
-static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index)
+/*
+ * Larger than what the buddy allocator has: near this CPU, for want of a policy.
+ * Zeroed here, where others may run in between.
+ */
+static struct folio *gmem_folio_get_gigantic(gfp_t gfp, unsigned int order)
+{
+	struct page *page = NULL;
+	unsigned long i;
+
+#ifdef CONFIG_CONTIG_ALLOC
+	page = alloc_contig_frozen_pages(BIT(order), gfp | __GFP_COMP,
+					 numa_mem_id(), NULL);
+#endif
+	if (!page)
+		return NULL;
+	set_page_refcounted(page);
+	for (i = 0; i < BIT(order); i++) {
+		clear_highpage(page + i);
+		cond_resched();
+	}
+	return page_rmappable_folio(page);
+}
+
+/* Zeroed memory for a folio. */
+static struct folio *gmem_folio_get_memory(struct gmem_folios *f, pgoff_t index,
+					   unsigned int order)
 {
 	gfp_t gfp = mapping_gfp_mask(f->mapping);
 	struct mempolicy *policy = NULL;
@@ -144,10 +176,24 @@ static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index)
 
 	if (gmem_fault(GMEM_FAULT_FOLIOS_PAGE))
 		return NULL;
+	/* Somebody asked for this size, so try; but he can be told no. */
+	if (order)
+		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	if (order > MAX_PAGE_ORDER)
+		return gmem_folio_get_gigantic(gfp, order);
 	if (f->ops->policy)
 		policy = f->ops->policy(f->mapping, index);
-	folio = filemap_alloc_folio(gfp | __GFP_ZERO, 0, policy);
+	folio = filemap_alloc_folio(gfp | __GFP_ZERO, order, policy);
 	mpol_cond_put(policy);
+	return folio;
+}
+
+static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index,
+				      unsigned int order)
+{
+	struct folio *folio = gmem_folio_get_memory(f, index, order);
+	gfp_t gfp = mapping_gfp_mask(f->mapping);
+
 	if (!folio)
 		return NULL;
 	if (gmem_fault(GMEM_FAULT_FOLIOS_CHARGE) ||
@@ -162,22 +208,16 @@ static struct folio *gmem_folio_alloc(struct gmem_folios *f, pgoff_t index)
 	return folio;
 }
 
-/* Makes a folio part of the file; @chunk->faults is held for reading. */
-static int gmem_folios_add_one(struct gmem_folios *f, struct gmem_chunk *chunk,
-			       struct folio *folio, pgoff_t index)
+/* Makes a folio part of the file, unless there is one already. */
+static int gmem_folios_add_one(struct gmem_folios *f, struct folio *folio,
+			       pgoff_t index)
 {
-	int state = gmem_space_lookup(f->space, index, GMEM_SCOPE_EFFECTIVE);
-
-	lockdep_assert_held_read(&chunk->faults);
-	if (state < 0)
-		return state;
 	folio->mapping = f->mapping;
-	if (cmpxchg((struct folio __force **)gmem_chunk_slot(chunk, index),
-		    NULL, folio)) {
+	if (!gmem_folios_insert(f, folio, index)) {
 		folio->mapping = NULL;
 		return -EEXIST;
 	}
-	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
+	gmem_folio_account(folio, folio_nr_pages(folio));
 	/* On the (unevictable) LRU, where memory failure looks for it. */
 	migrate_disable();
 	folio_add_lru(folio);
@@ -186,23 +226,93 @@ static int gmem_folios_add_one(struct gmem_folios *f, struct gmem_chunk *chunk,
 	return 0;
 }
 
+/* Adds a single page; conversions that saw none wait for the section's end. */
+static int gmem_folios_add_page(struct gmem_folios *f, struct gmem_chunk *chunk,
+				pgoff_t index)
+{
+	struct folio *folio;
+	int ret;
+
+	if (gmem_chunk_get_slots(chunk))
+		return -ENOMEM;
+	folio = gmem_folio_alloc(f, index, 0);
+	if (!folio)
+		return -ENOMEM;
+	down_read(&chunk->faults);
+	ret = gmem_space_lookup(f->space, index, GMEM_SCOPE_EFFECTIVE);
+	if (ret >= 0)
+		ret = gmem_folios_add_one(f, folio, index);
+	up_read(&chunk->faults);
+	if (ret)
+		folio_put(folio);
+	return ret;
+}
+
+/* Whether a folio of @order around @index would be alone there, and of one kind. */
+static bool gmem_folios_fits(struct gmem_folios *f, pgoff_t index,
+			     unsigned int order)
+{
+	pgoff_t first = index & ~(BIT(order) - 1), next;
+	struct gmem_run kept, block = { first, first + BIT(order) - 1 };
+
+	return gmem_map_max_order(&f->space->map, index, order) == order &&
+	       !gmem_folios_next(f, &first, &next, block.last) &&
+	       !gmem_space_quarantined(f->space, &block, &kept);
+}
+
+/* Adds the largest folio that fits; the block around it is claimed. */
+static int gmem_folios_add_largest(struct gmem_folios *f,
+				   struct gmem_chunk *chunk, pgoff_t index)
+{
+	unsigned int order = f->order;
+	struct folio *folio;
+	pgoff_t first, i;
+
+	if (gmem_folios_at(f, index))
+		return -EEXIST;
+	while (order && !gmem_folios_fits(f, index, order))
+		order -= GMEM_BLOCK_SHIFT;
+	if (!order)
+		return gmem_folios_add_page(f, chunk, index);
+
+	/* No smaller one if there is no memory: who wants pages asks for them. */
+	first = index & ~(BIT(order) - 1);
+	for (i = 0; i < BIT(order); i += GMEM_CHUNK_PAGES)
+		if (!gmem_chunk_get(f, first + i))
+			return -ENOMEM;
+	folio = gmem_folio_alloc(f, first, order);
+	if (!folio)
+		return -ENOMEM;
+	return gmem_folios_add_one(f, folio, first);
+}
+
 /*
- * Allocates the page at @index.  Returns 0, -EEXIST if somebody else did,
- * -EAGAIN at a fence, -ENOMEM.
+ * Allocates what is missing at @index.  Returns 0, -EEXIST if somebody else did,
+ * -EAGAIN at a fence, -EINTR for a signal, -ENOMEM.
+ *
+ * A file of larger folios claims all that the largest would take: there may be
+ * neither an operation nor another folio in it by the time it is there.  But
+ * not in the middle of a populate, which has its own claim, and fills in single
+ * pages what was not allocated before.
  */
 static int gmem_folios_add(struct gmem_folios *f, struct gmem_chunk *chunk,
 			   pgoff_t index)
 {
-	struct folio *folio = gmem_folio_alloc(f, index);
+	pgoff_t mask = BIT(f->order) - 1;
+	struct gmem_run block = {
+		index & ~mask, min(index | mask, f->nr_pages - 1),
+	};
+	struct gmem_span span = { .request = block };
 	int ret;
 
-	if (!folio)
-		return -ENOMEM;
-	down_read(&chunk->faults);
-	ret = gmem_folios_add_one(f, chunk, folio, index);
-	up_read(&chunk->faults);
+	if (!f->order || gmem_space_is_owner(f->space, index))
+		return gmem_folios_add_page(f, chunk, index);
+	ret = gmem_overlay_claim(&f->space->overlay, &span, &block, 0,
+				 TASK_KILLABLE);
 	if (ret)
-		folio_put(folio);
+		return ret;
+	ret = gmem_folios_add_largest(f, chunk, index);
+	gmem_overlay_release(&f->space->overlay, &span);
 	return ret;
 }
 
@@ -228,15 +338,16 @@ int gmem_folios_allocate(struct gmem_folios *folios, pgoff_t start,
 		chunk = gmem_chunk_get(folios, index);
 		if (!chunk)
 			return -ENOMEM;
-		ret = rcu_access_pointer(*gmem_chunk_slot(chunk, index)) ?
+		ret = gmem_folios_at(folios, index) ?
 		      -EEXIST : gmem_folios_add(folios, chunk, index);
 		if (ret == -EAGAIN)
 			ret = gmem_space_wait(folios->space, index,
 					      GMEM_SCOPE_EFFECTIVE,
 					      TASK_INTERRUPTIBLE |
 					      TASK_FREEZABLE);
-		else
-			index++;
+		else	/* Behind the folio. */
+			index = (index |
+				 (BIT(gmem_folios_order(folios, index)) - 1)) + 1;
 		if (ret && ret != -EEXIST)
 			return ret;
 		cond_resched();
@@ -263,16 +374,16 @@ static int gmem_folios_populate_one(void *priv, pgoff_t index)
 {
 	struct gmem_folios_batch *batch = priv;
 	struct gmem_folios *f = batch->folios;
-	struct folio *folio;
+	struct page *page;
 	int ret;
 
 	ret = gmem_folios_allocate(f, index, index);
 	if (ret)
 		return ret;
-	folio = gmem_folios_at(f, index);
-	if (folio_test_hwpoison(folio))
+	page = gmem_folio_page(gmem_folios_at(f, index), index);
+	if (PageHWPoison(page))
 		return -EHWPOISON;
-	return batch->populate(batch->priv, index, folio_page(folio, 0),
+	return batch->populate(batch->priv, index, page,
 			       batch->src ? batch->src[index - batch->start] :
 			       NULL);
 }
@@ -361,6 +472,15 @@ long gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
 			break;
 		}
 		batch.start = start + done;
+		/* Inside the fence it would get single pages. */
+		if (folios->order) {
+			ret = gmem_folios_allocate(folios, batch.start,
+						   batch.start + nr - 1);
+			if (ret) {
+				report->error = ret;
+				break;
+			}
+		}
 		ret = gmem_folios_populate_batch(&batch, nr, src ?
 						 src + done * PAGE_SIZE : NULL,
 						 report);
@@ -386,21 +506,16 @@ EXPORT_SYMBOL_GPL(gmem_folios_populate);
  */
 struct folio *gmem_folios_get(struct gmem_folios *folios, pgoff_t index)
 {
-	struct gmem_chunk *chunk = gmem_chunk_find(folios, index);
-	struct folio __rcu **slot;
 	struct folio *folio;
 
-	if (!chunk)
-		return NULL;
-	slot = gmem_chunk_slot(chunk, index);
 	guard(rcu)();
-	folio = rcu_dereference(*slot);
+	folio = gmem_folios_at(folios, index);
 	if (!folio)
 		return NULL;
 	if (!folio_try_get(folio))
 		return ERR_PTR(-EAGAIN);
 	/* It may have left the file, and the memory be somebody else's. */
-	if (folio != rcu_access_pointer(*slot)) {
+	if (folio != gmem_folios_at(folios, index)) {
 		folio_put(folio);
 		return ERR_PTR(-EAGAIN);
 	}
@@ -414,19 +529,20 @@ static int gmem_folios_use(struct gmem_folios *f, struct gmem_chunk *chunk,
 			   unsigned long *pfn)
 {
 	struct folio *folio;
+	struct page *page;
 	int ret;
 
 	guard(rwsem_read)(&chunk->faults);
 	ret = gmem_space_lookup(f->space, index, GMEM_SCOPE_REQUEST);
 	if (ret < 0)
 		return ret;
-	folio = rcu_dereference_check(*gmem_chunk_slot(chunk, index),
-				      lockdep_is_held(&chunk->faults));
+	folio = gmem_folios_at(f, index);
 	if (!folio)
 		return -ENOENT;
-	if (folio_test_hwpoison(folio))
+	page = gmem_folio_page(folio, index);
+	if (PageHWPoison(page))
 		return -EHWPOISON;
-	*pfn = folio_pfn(folio);
+	*pfn = page_to_pfn(page);
 	return use ? use(priv, index, *pfn, ret) : 0;
 }
 
@@ -500,12 +616,36 @@ static vm_fault_t gmem_folios_fault_wait(struct gmem_folios *f,
 }
 
 /*
- * Maps the page if it is shared.  Returns 0 with *@state set to why it is not
+ * Maps @folio at the level of @order, or the page of it that faults.  A folio is
+ * of one kind, and an operation on a part of it has its fence over all of it: who
+ * has looked at one page of it may map it whole.
+ */
+static vm_fault_t gmem_folio_map(struct folio *folio, struct vm_fault *vmf,
+				 unsigned int order)
+{
+	struct page *page = gmem_folio_page(folio, vmf->pgoff);
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+	if (!order)
+		return PageHWPoison(page) ? VM_FAULT_HWPOISON :
+		       vmf_insert_page_mkwrite(vmf, page, write);
+	if (folio_order(folio) != order || folio_contain_hwpoisoned_page(folio))
+		return VM_FAULT_FALLBACK;
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	return vmf_insert_folio_pmd(vmf, folio, write);
+#else
+	return VM_FAULT_FALLBACK;
+#endif
+}
+
+/*
+ * Maps what faults if it is shared.  Returns 0 with *@state set to why it is not
  * mapped: -EAGAIN at a fence, %GMEM_SHARED if there is no page yet.
  */
 static vm_fault_t gmem_folios_fault_map(struct gmem_chunk *chunk,
 					struct gmem_folios *f,
-					struct vm_fault *vmf, int *state)
+					struct vm_fault *vmf,
+					unsigned int order, int *state)
 {
 	vm_fault_t ret = 0;
 	struct folio *folio;
@@ -513,17 +653,13 @@ static vm_fault_t gmem_folios_fault_map(struct gmem_chunk *chunk,
 	down_read(&chunk->faults);
 	*state = gmem_space_lookup(f->space, vmf->pgoff, GMEM_SCOPE_EFFECTIVE);
 	/* Faults share the section: another may be adding the page. */
-	folio = rcu_dereference_check(*gmem_chunk_slot(chunk, vmf->pgoff),
-				      lockdep_is_held(&chunk->faults));
-	if (*state == GMEM_PRIVATE) {
+	folio = gmem_folios_at(f, vmf->pgoff);
+	if (*state == GMEM_PRIVATE)
 		ret = VM_FAULT_SIGBUS;
-	} else if (*state == -EHWPOISON) {
+	else if (*state == -EHWPOISON)
 		ret = VM_FAULT_HWPOISON;
-	} else if (*state == GMEM_SHARED && folio) {
-		ret = folio_test_hwpoison(folio) ? VM_FAULT_HWPOISON :
-		      vmf_insert_page_mkwrite(vmf, folio_page(folio, 0),
-					      vmf->flags & FAULT_FLAG_WRITE);
-	}
+	else if (*state == GMEM_SHARED && folio)
+		ret = gmem_folio_map(folio, vmf, order);
 	up_read(&chunk->faults);
 	return ret;
 }
@@ -551,6 +687,48 @@ int gmem_folios_mmap(struct vm_area_struct *vma)
 }
 EXPORT_SYMBOL_GPL(gmem_folios_mmap);
 
+/* Returns 0 to look again, or what the fault returns. */
+static vm_fault_t gmem_folios_fault_add(struct gmem_folios *f,
+					struct gmem_chunk *chunk, pgoff_t index)
+{
+	switch (gmem_folios_add(f, chunk, index)) {
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	case -EINTR:
+		return VM_FAULT_SIGBUS;
+	default:
+		return 0;
+	}
+}
+
+static vm_fault_t gmem_folios_do_fault(struct gmem_folios *f,
+				       struct vm_fault *vmf, unsigned int order)
+{
+	struct gmem_chunk *chunk;
+	vm_fault_t ret;
+	int state;
+
+	if (vmf->pgoff >= f->nr_pages)
+		return VM_FAULT_SIGBUS;
+	/* Nothing is allocated for a page that may not be touched. */
+	if (gmem_space_lookup(f->space, vmf->pgoff,
+			      GMEM_SCOPE_EFFECTIVE) == GMEM_PRIVATE)
+		return VM_FAULT_SIGBUS;
+	chunk = gmem_chunk_get(f, vmf->pgoff);
+	if (!chunk)
+		return VM_FAULT_OOM;
+
+	for (;;) {
+		ret = gmem_folios_fault_map(chunk, f, vmf, order, &state);
+		if (!ret && state == -EAGAIN)
+			ret = gmem_folios_fault_wait(f, vmf);
+		else if (!ret)
+			ret = gmem_folios_fault_add(f, chunk, vmf->pgoff);
+		if (ret)
+			return ret;
+	}
+}
+
 /**
  * gmem_folios_fault() - a host fault
  * @folios: the memory
@@ -565,29 +743,36 @@ EXPORT_SYMBOL_GPL(gmem_folios_mmap);
  */
 vm_fault_t gmem_folios_fault(struct gmem_folios *folios, struct vm_fault *vmf)
 {
-	struct gmem_chunk *chunk;
-	vm_fault_t ret;
-	int state;
-
-	if (vmf->pgoff >= folios->nr_pages)
-		return VM_FAULT_SIGBUS;
-	/* Nothing is allocated for a page that may not be touched. */
-	if (gmem_space_lookup(folios->space, vmf->pgoff,
-			      GMEM_SCOPE_EFFECTIVE) == GMEM_PRIVATE)
-		return VM_FAULT_SIGBUS;
-	chunk = gmem_chunk_get(folios, vmf->pgoff);
-	if (!chunk)
-		return VM_FAULT_OOM;
-
-	for (;;) {
-		ret = gmem_folios_fault_map(chunk, folios, vmf, &state);
-		if (!ret && state == -EAGAIN)
-			ret = gmem_folios_fault_wait(folios, vmf);
-		else if (!ret &&
-			 gmem_folios_add(folios, chunk, vmf->pgoff) == -ENOMEM)
-			ret = VM_FAULT_OOM;
-		if (ret)
-			return ret;
-	}
+	return gmem_folios_do_fault(folios, vmf, 0);
 }
 EXPORT_SYMBOL_GPL(gmem_folios_fault);
+
+/**
+ * gmem_folios_huge_fault() - a host fault where a larger entry would fit
+ * @folios: the memory
+ * @vmf: the fault; its vma has been through gmem_folios_mmap()
+ * @order: of the entry
+ *
+ * Maps a folio of 2 MiB whole.  One of 1 GiB is mapped by its pages: mm asks
+ * for an entry of that size only for mappings without folios or of DAX (see
+ * THP_ORDERS_ALL_FILE_DEFAULT in linux/huge_mm.h), page_vma_mapped_walk() would
+ * take it for a table, and vmf_insert_folio_pmd() takes no part of a folio.
+ *
+ * Context: vm_operations_struct.huge_fault.
+ * Return: As gmem_folios_fault(), or %VM_FAULT_FALLBACK for a fault by pages.
+ */
+vm_fault_t gmem_folios_huge_fault(struct gmem_folios *folios,
+				  struct vm_fault *vmf, unsigned int order)
+{
+	unsigned long pages = BIT(order) - 1;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & ~((pages << PAGE_SHIFT) | ~PAGE_MASK);
+
+	if (order != GMEM_BLOCK_SHIFT || folios->order < order ||
+	    start < vma->vm_start ||
+	    start + (PAGE_SIZE << order) > vma->vm_end ||
+	    (linear_page_index(vma, start) & pages))
+		return VM_FAULT_FALLBACK;
+	return gmem_folios_do_fault(folios, vmf, order);
+}
+EXPORT_SYMBOL_GPL(gmem_folios_huge_fault);

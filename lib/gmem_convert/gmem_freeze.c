@@ -4,12 +4,10 @@
  *
  * gmem_folios as a provider: it unmaps host page tables and proves, by freezing
  * its references at the number that the table alone has, that nobody else holds
- * a page.  And memory failure, which may come in the middle of that.
+ * a page.  Larger folios are cut and joined on the way.
  *
- * A page that is lost stays in the table, so that nobody is given a fresh one in
- * its place and takes zeroes for its contents.  A memory error (PG_hwpoison) can
- * be punched out and replaced; what hardware has kept (the space's quarantine)
- * is never freed, not even with the file.
+ * What hardware has kept (the space's quarantine) stays in the table and is never
+ * freed, not even with the file.
  */
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -51,7 +49,7 @@ static void gmem_folios_drain_faults(struct gmem_folios *f,
  * Takes @run out of all host page tables.  There are no private copies; to ask
  * for them as well takes out what memory failure has left in place of a page.
  */
-static void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run)
+void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run)
 {
 	gmem_folios_drain_faults(f, run);
 	unmap_mapping_pages(f->mapping, run->start, run->last - run->start + 1,
@@ -73,7 +71,9 @@ static void gmem_folios_settle(struct gmem_provider *provider,
 	unsigned long i;
 	pgoff_t index;
 
-	if (plan->op != GMEM_OP_CONVERT || plan->target != GMEM_PRIVATE)
+	/* Nothing else is frozen in a file of single pages. */
+	if (!f->order &&
+	    (plan->op != GMEM_OP_CONVERT || plan->target != GMEM_PRIVATE))
 		return;
 	for (i = 0; i < plan->nr_runs; i++) {
 		gmem_for_each_folio(f, &plan->runs[i], index, folio) {
@@ -87,127 +87,82 @@ static void gmem_folios_settle(struct gmem_provider *provider,
 	}
 }
 
-/* Whether @folio had a memory error; hardware that kept it sets the same mark. */
-static bool gmem_folio_failed(struct gmem_folios *f, const struct folio *folio,
-			      pgoff_t index)
-{
-	struct gmem_run page = { index, index }, kept;
-
-	return unlikely(folio_test_hwpoison(folio)) &&
-	       !gmem_space_quarantined(f->space, &page, &kept);
-}
-
-const struct gmem_run gmem_nothing = { .start = ULONG_MAX };
-
 /*
- * A page has had a memory error.  The mark is on the folio; everybody's
- * translations are taken away later, because here nobody may wait: memory
- * failure holds the folio's lock, and a commit waits for nothing.  Errors that
- * come together are remembered as their hull; the work looks which pages of it
- * are marked.
+ * Memory failure gives up on a page without references but leaves its mark, on
+ * the page alone: nothing about a large folio tells of it, so all are looked at.
  */
-static void gmem_folios_failed(struct gmem_folios *f, pgoff_t index)
+static void gmem_folio_unfreeze(struct gmem_folios *f, struct folio *folio)
 {
-	scoped_guard(spinlock, &f->failed_lock) {
-		f->failed.start = min(f->failed.start, index);
-		f->failed.last = max(f->failed.last, index);
+	unsigned long i;
+
+	folio_ref_unfreeze(folio, GMEM_FOLIO_REFS);
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		return;
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		if (!(i % GMEM_CHUNK_PAGES))
+			cond_resched();
+		if (likely(!PageHWPoison(folio_page(folio, i))))
+			continue;
+		if (folio_test_large(folio))
+			folio_set_has_hwpoisoned(folio);
+		if (gmem_folio_failed(f, folio, folio->index + i))
+			gmem_folios_failed(f, folio->index + i);
 	}
-	queue_work(system_dfl_wq, &f->failed_work);
 }
 
-/*
- * From the clients, and from the host once more: a fault that looked before the
- * mark was there may have mapped the page after memory failure had unmapped it.
- * Later ones see the mark.
- */
-static void gmem_folios_take_away(struct gmem_folios *f, pgoff_t index)
+/* In the table there is a reference to every folio but to a frozen one. */
+static void gmem_folios_unfreeze_run(struct gmem_folios *f,
+				     const struct gmem_run *run)
 {
-	struct gmem_run page = { index, index };
-
-	gmem_unmap_range(f->space, index, index);
-	gmem_folios_unmap(f, &page);
-}
-
-void gmem_folios_failed_fn(struct work_struct *work)
-{
-	struct gmem_folios *f = container_of(work, struct gmem_folios,
-					     failed_work);
-	struct gmem_run run;
+	struct folio *folio;
 	pgoff_t index;
 
-	scoped_guard(spinlock, &f->failed_lock) {
-		run = f->failed;
-		f->failed = gmem_nothing;
-	}
-	for (index = run.start; index <= run.last; index++) {
-		bool failed;
-
-		if (!gmem_chunk_find(f, index)) {
-			index |= GMEM_CHUNK_PAGES - 1;
-			continue;
-		}
-		scoped_guard(rcu) {
-			struct folio *folio = gmem_folios_at(f, index);
-
-			failed = folio && gmem_folio_failed(f, folio, index);
-		}
-		if (failed)
-			gmem_folios_take_away(f, index);
-		cond_resched();
-	}
+	gmem_for_each_folio(f, run, index, folio)
+		if (!folio_ref_count(folio))
+			gmem_folio_unfreeze(f, folio);
 }
-
-/**
- * gmem_folios_error() - a page has had a memory error
- * @folios: the memory
- * @folio: the page, one of the file's
- *
- * For error_remove_folio: the page stays in the file, so that whoever touches it
- * learns of the error, until it is punched out.  Clients lose it soon, not now.
- *
- * Context: Any; the folio is locked.
- * Return: MF_DELAYED.
- */
-int gmem_folios_error(struct gmem_folios *folios, struct folio *folio)
-{
-	gmem_folios_failed(folios, folio->index);
-	return MF_DELAYED;
-}
-EXPORT_SYMBOL_GPL(gmem_folios_error);
 
 /* Unfreezes what is frozen before index @end. */
 static void gmem_folios_unfreeze(struct gmem_folios *f,
 				 const struct gmem_plan *plan, pgoff_t end)
 {
-	struct folio *folio;
+	struct gmem_run run;
 	unsigned long i;
-	pgoff_t index;
 
-	for (i = 0; i < plan->nr_runs; i++) {
-		gmem_for_each_folio(f, &plan->runs[i], index, folio) {
-			if (index >= end)
-				return;
-			folio_ref_unfreeze(folio, GMEM_FOLIO_REFS);
-			/*
-			 * Memory failure gives up on a page without references
-			 * but leaves its mark.
-			 */
-			if (gmem_folio_failed(f, folio, index))
-				gmem_folios_failed(f, index);
-		}
+	for (i = 0; i < plan->nr_runs && plan->runs[i].start < end; i++) {
+		run = plan->runs[i];
+		run.last = min(run.last, end - 1);
+		gmem_folios_unfreeze_run(f, &run);
 	}
 }
 
+/* Whether @folio is to be cut: there is more of it than @run. */
+static bool gmem_folio_crosses(const struct folio *folio,
+			       const struct gmem_run *run)
+{
+	return folio->index < run->start ||
+	       folio_next_index(folio) - 1 > run->last;
+}
+
+/*
+ * Only what becomes private must be proved unused, and what is cut: a page that
+ * becomes shared is mapped by the guest alone, which keeps no references, and a
+ * hole may be punched under somebody who holds a reference, he keeps the old
+ * page.
+ */
 static int gmem_folios_freeze(struct gmem_folios *f,
 			      const struct gmem_plan *plan,
 			      struct gmem_report *report)
 {
+	bool all = plan->op == GMEM_OP_CONVERT && plan->target == GMEM_PRIVATE;
 	struct folio *folio;
 	unsigned long i;
 	pgoff_t index;
 
 	for (i = 0; i < plan->nr_runs; i++) {
 		gmem_for_each_folio(f, &plan->runs[i], index, folio) {
+			if (!all && !gmem_folio_crosses(folio, &plan->runs[i]))
+				continue;
 			if (folio_ref_freeze(folio, GMEM_FOLIO_REFS))
 				continue;
 			gmem_report_refuse(report, index, "references",
@@ -218,6 +173,21 @@ static int gmem_folios_freeze(struct gmem_folios *f,
 		}
 	}
 	return 0;
+}
+
+/* The first page of @run in @folio with a memory error; ULONG_MAX if none. */
+static pgoff_t gmem_folio_error_in(struct folio *folio,
+				   const struct gmem_run *run)
+{
+	pgoff_t index = max(run->start, folio->index);
+	pgoff_t last = min(run->last, folio_next_index(folio) - 1);
+
+	if (likely(!folio_contain_hwpoisoned_page(folio)))
+		return ULONG_MAX;
+	for (; index <= last; index++)
+		if (PageHWPoison(gmem_folio_page(folio, index)))
+			return index;
+	return ULONG_MAX;
 }
 
 /* The first page that has had a memory error ends a conversion. */
@@ -231,10 +201,12 @@ static int gmem_folios_sound(struct gmem_folios *f,
 
 	for (i = 0; i < plan->nr_runs; i++) {
 		gmem_for_each_folio(f, &plan->runs[i], index, folio) {
-			if (likely(!folio_test_hwpoison(folio)))
+			pgoff_t bad = gmem_folio_error_in(folio,
+							  &plan->runs[i]);
+
+			if (likely(bad == ULONG_MAX))
 				continue;
-			gmem_report_refuse(report, index, "memory failure", 0,
-					   0);
+			gmem_report_refuse(report, bad, "memory failure", 0, 0);
 			return -EHWPOISON;
 		}
 	}
@@ -248,11 +220,6 @@ static void gmem_folios_make_shared(struct gmem_folios *f, struct folio *folio)
 		f->ops->make_shared(folio);
 }
 
-/*
- * Only what becomes private must be proved unused: a page that becomes shared
- * is mapped by the guest alone, which keeps no references, and a hole may be
- * punched under somebody who holds a reference, he keeps the old page.
- */
 static int gmem_folios_prepare(struct gmem_provider *provider,
 			       const struct gmem_plan *plan,
 			       struct gmem_report *report)
@@ -260,20 +227,34 @@ static int gmem_folios_prepare(struct gmem_provider *provider,
 	struct gmem_folios *f = to_folios(provider);
 	int ret;
 
-	if (plan->op != GMEM_OP_CONVERT)
+	if (plan->op == GMEM_OP_CONVERT) {
+		ret = gmem_folios_sound(f, plan, report);
+		if (ret)
+			return ret;
+	}
+	if (!f->order && plan->op != GMEM_OP_CONVERT)
 		return 0;
-	ret = gmem_folios_sound(f, plan, report);
-	if (ret)
-		return ret;
-	if (plan->target != GMEM_PRIVATE) {
+	if (!f->order && plan->target != GMEM_PRIVATE) {
 		/* Nobody makes private meanwhile what commit makes shared. */
 		if (f->ops->make_shared)
 			gmem_folios_drain_faults(f, &plan->request);
 		return 0;
 	}
-	/* All at once: between the runs nothing is mapped, it is private. */
-	gmem_folios_unmap(f, &plan->request);
+	/*
+	 * All at once: between the runs nothing is mapped, it is private.  And
+	 * beyond them as far as folios are cut or joined.
+	 */
+	gmem_folios_unmap(f, &plan->effective);
+	if (plan->op == GMEM_OP_MERGE)
+		return 0;
 	return gmem_folios_freeze(f, plan, report);
+}
+
+/* Rounds @run out to whole folios. */
+static void gmem_folios_round(struct gmem_folios *f, struct gmem_run *run)
+{
+	run->start &= ~(BIT(gmem_folios_order(f, run->start)) - 1);
+	run->last |= BIT(gmem_folios_order(f, run->last)) - 1;
 }
 
 /*
@@ -288,13 +269,21 @@ static void gmem_folios_quarantine(struct gmem_provider *provider,
 	struct folio *folio;
 	pgoff_t index;
 
+	gmem_folios_round(f, run);
 	for (index = run->start; index <= run->last; index++) {
+		struct page *page;
+
 		folio = gmem_folios_at(f, index);
-		if (!folio || folio_test_hwpoison(folio))
+		if (!folio)
+			continue;
+		page = gmem_folio_page(folio, index);
+		if (PageHWPoison(page))
 			continue;
 		/* As memory failure does: for /proc/meminfo and crash dumps. */
-		folio_set_hwpoison(folio);
-		num_poisoned_pages_inc(folio_pfn(folio));
+		SetPageHWPoison(page);
+		if (folio_test_large(folio))
+			folio_set_has_hwpoisoned(folio);
+		num_poisoned_pages_inc(page_to_pfn(page));
 	}
 }
 
@@ -312,9 +301,8 @@ static void gmem_folios_remove_one(struct gmem_folios *f, struct folio *folio,
 	 * one here is not to wait for another operation (G3).
 	 */
 	folio_lock(folio);
-	RCU_INIT_POINTER(*gmem_chunk_slot(gmem_chunk_find(f, index), index),
-			 NULL);
-	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -1);
+	gmem_folios_erase(f, folio, index);
+	gmem_folio_account(folio, -folio_nr_pages(folio));
 	folio->mapping = NULL;
 	folio_unlock(folio);
 	/* Kept, it stays charged: it is memory that somebody used up. */
@@ -335,10 +323,15 @@ static void gmem_folios_revoke(struct gmem_provider *provider, pgoff_t start,
 
 	gmem_folios_unmap(f, &run);
 	gmem_for_each_folio(f, &run, index, folio) {
-		struct gmem_run page = { index, index }, kept;
+		struct gmem_run kept, pages = {
+			index, index + folio_nr_pages(folio) - 1
+		};
 
+		/* Somebody may still map the rest of it. */
+		if (gmem_folio_crosses(folio, &run))
+			continue;
 		/* They go with the file, see gmem_folios_abandon(). */
-		if (!gmem_space_quarantined(f->space, &page, &kept))
+		if (!gmem_space_quarantined(f->space, &pages, &kept))
 			gmem_folios_remove_one(f, folio, index, false);
 	}
 }
@@ -354,6 +347,47 @@ void gmem_folios_abandon(struct gmem_folios *f)
 		gmem_folios_remove_one(f, folio, index, true);
 }
 
+/* Cuts the folio at @index, until what is there does not reach out of @run. */
+static void gmem_folios_cut_at(struct gmem_folios *f, pgoff_t index,
+			       const struct gmem_run *run)
+{
+	struct folio *folio;
+
+	for (;;) {
+		unsigned int order;
+
+		folio = gmem_folios_at(f, index);
+		if (!folio || !gmem_folio_crosses(folio, run))
+			return;
+		/* 1 GiB to 2 MiB, and only the one at the end to pages. */
+		order = folio_order(folio);
+		gmem_folio_split(folio, order > GMEM_BLOCK_SHIFT ?
+				 GMEM_BLOCK_SHIFT : 0);
+		gmem_folios_store_split(f, folio, order);
+	}
+}
+
+/*
+ * Afterwards no folio reaches out of @run.  What is left of one on the outside
+ * keeps its state and is unfrozen already.
+ */
+static void gmem_folios_cut(struct gmem_folios *f, const struct gmem_run *run)
+{
+	struct gmem_run hull = *run, outside;
+
+	gmem_folios_round(f, &hull);
+	gmem_folios_cut_at(f, run->start, run);
+	gmem_folios_cut_at(f, run->last, run);
+	if (hull.start < run->start) {
+		outside = (struct gmem_run){ hull.start, run->start - 1 };
+		gmem_folios_unfreeze_run(f, &outside);
+	}
+	if (hull.last > run->last) {
+		outside = (struct gmem_run){ run->last + 1, hull.last };
+		gmem_folios_unfreeze_run(f, &outside);
+	}
+}
+
 static void gmem_folios_commit(struct gmem_provider *provider,
 			       const struct gmem_plan *plan)
 {
@@ -362,7 +396,12 @@ static void gmem_folios_commit(struct gmem_provider *provider,
 	unsigned long i;
 	pgoff_t index;
 
+	if (plan->op == GMEM_OP_MERGE)
+		return;
+	for (i = 0; f->order && i < plan->nr_runs; i++)
+		gmem_folios_cut(f, &plan->runs[i]);
 	if (plan->op == GMEM_OP_PUNCH) {
+		gmem_folios_unfreeze(f, plan, ULONG_MAX);
 		gmem_folios_revoke(provider, plan->request.start,
 				   plan->request.last);
 		return;
@@ -375,14 +414,207 @@ static void gmem_folios_commit(struct gmem_provider *provider,
 	}
 }
 
-static void gmem_folios_thaw(struct gmem_provider *provider,
-			     const struct gmem_plan *plan)
+/*
+ * The first folio of @block if the block is full of pieces of equal size that
+ * could be one folio; NULL if not.
+ */
+static struct folio *gmem_folios_pieces(struct gmem_folios *f,
+					const struct gmem_run *block,
+					unsigned int piece_order)
 {
-	if (plan->op == GMEM_OP_CONVERT && plan->target == GMEM_PRIVATE)
-		gmem_folios_unfreeze(to_folios(provider), plan, ULONG_MAX);
+	struct folio *first = gmem_folios_at(f, block->start), *piece = first;
+	pgoff_t index = block->start;
+
+	if (!first || !IS_ALIGNED(folio_pfn(first),
+				  block->last - block->start + 1))
+		return NULL;
+	for (; index <= block->last; index += BIT(piece_order)) {
+		piece = gmem_folios_at(f, index);
+		if (!piece || folio_order(piece) != piece_order ||
+		    !gmem_folio_may_join(first, piece, index - block->start))
+			return NULL;
+		cond_resched();
+	}
+	return first;
+}
+
+/* Freezes those that are not frozen yet; if one is used, no more than it has. */
+static bool gmem_folios_freeze_block(struct gmem_folios *f,
+				     const struct gmem_run *block)
+{
+	struct folio *folio;
+	pgoff_t index;
+
+	gmem_for_each_folio(f, block, index, folio)
+		if (folio_ref_count(folio) &&
+		    !folio_ref_freeze(folio, GMEM_FOLIO_REFS))
+			return false;
+	return true;
+}
+
+/* Makes one folio of the block of @order around @index, if it can be one. */
+static void gmem_folios_merge_block(struct gmem_folios *f,
+				    struct gmem_plan *plan, pgoff_t index,
+				    unsigned int order)
+{
+	struct gmem_run kept, block = {
+		index & ~(BIT(order) - 1), index | (BIT(order) - 1),
+	};
+	struct folio *first;
+
+	if (block.start < plan->effective.start ||
+	    block.last > plan->effective.last ||
+	    gmem_folios_order(f, index) >= order ||
+	    gmem_map_max_order(&f->space->map, index, order) < order ||
+	    gmem_space_quarantined(f->space, &block, &kept))
+		return;
+	first = gmem_folios_pieces(f, &block, order - GMEM_BLOCK_SHIFT);
+	if (!first)
+		return;
+	if (gmem_folios_freeze_block(f, &block)) {
+		gmem_folio_merge(first, order);
+		gmem_folios_store_merged(f, first);
+	} else {
+		plan->left_split = true;
+	}
+	gmem_folios_unfreeze_run(f, &block);
+}
+
+/*
+ * Joins what has become equal.  After the store, when the map says what is; a
+ * block that cannot be one folio, because somebody uses a page of it, is none:
+ * nothing fails here.
+ */
+static void gmem_folios_merge(struct gmem_folios *f, struct gmem_plan *plan)
+{
+	unsigned int order;
+	unsigned long i;
+	pgoff_t index;
+
+	for (order = GMEM_BLOCK_SHIFT; order <= f->order;
+	     order += GMEM_BLOCK_SHIFT) {
+		for (i = 0; i < plan->nr_runs; i++) {
+			const struct gmem_run *run = &plan->runs[i];
+
+			for (index = run->start; index <= run->last;
+			     index = (index | (BIT(order) - 1)) + 1) {
+				gmem_folios_merge_block(f, plan, index, order);
+				cond_resched();
+			}
+		}
+	}
+}
+
+static void gmem_folios_thaw(struct gmem_provider *provider,
+			     struct gmem_plan *plan)
+{
+	struct gmem_folios *f = to_folios(provider);
+
+	if (plan->op != GMEM_OP_CONVERT && plan->op != GMEM_OP_MERGE)
+		return;
+	if (f->order)
+		gmem_folios_merge(f, plan);
+	if (f->order || plan->target == GMEM_PRIVATE)
+		gmem_folios_unfreeze(f, plan, ULONG_MAX);
+}
+
+/* Whether pages are all in @state and have memory, as far as their ends tell. */
+static bool gmem_folios_same(struct gmem_folios *f, pgoff_t start, pgoff_t last,
+			     enum gmem_state state)
+{
+	struct gmem_run run;
+
+	return gmem_folios_at(f, start) && gmem_folios_at(f, last) &&
+	       gmem_space_next_run(f->space, start, last, &run) == state &&
+	       run.last == last;
+}
+
+/*
+ * The block of @order around @index, if all of it outside of the request has the
+ * state that the request gets: only then could it become one folio, and only
+ * then is it worth keeping others away from it.
+ */
+static void gmem_folios_widen_block(struct gmem_folios *f,
+				    const struct gmem_plan *plan,
+				    pgoff_t index, unsigned int order,
+				    struct gmem_run *span)
+{
+	struct gmem_run block = {
+		index & ~(BIT(order) - 1), index | (BIT(order) - 1),
+	};
+
+	if (block.last >= f->nr_pages ||
+	    gmem_folios_order(f, index) >= order ||
+	    (block.start < plan->request.start &&
+	     !gmem_folios_same(f, block.start, plan->request.start - 1,
+			       plan->target)) ||
+	    (block.last > plan->request.last &&
+	     !gmem_folios_same(f, plan->request.last + 1, block.last,
+			       plan->target)))
+		return;
+	span->start = min(span->start, block.start);
+	span->last = max(span->last, block.last);
+}
+
+static void gmem_folios_widen(struct gmem_provider *provider,
+			      const struct gmem_plan *plan,
+			      struct gmem_run *span)
+{
+	struct gmem_folios *f = to_folios(provider);
+	pgoff_t mask = BIT(f->order) - 1;
+	unsigned int order;
+
+	if (!f->order || plan->op == GMEM_OP_POPULATE ||
+	    plan->op == GMEM_OP_REVOKE)
+		return;
+	gmem_folios_round(f, span);
+	if (plan->op == GMEM_OP_MERGE) {
+		span->start &= ~mask;
+		span->last = min(span->last | mask, f->nr_pages - 1);
+	}
+	if (plan->op != GMEM_OP_CONVERT)
+		return;
+	for (order = GMEM_BLOCK_SHIFT; order <= f->order;
+	     order += GMEM_BLOCK_SHIFT) {
+		gmem_folios_widen_block(f, plan, plan->request.start, order,
+					span);
+		gmem_folios_widen_block(f, plan, plan->request.last, order,
+					span);
+	}
+}
+
+/* Slots for the pages of a folio that is cut, at the ends of the request. */
+static int gmem_folios_reserve_slots(struct gmem_folios *f, pgoff_t index,
+				     bool cut)
+{
+	if (!cut || !gmem_folios_order(f, index))
+		return 0;
+	return gmem_chunk_get_slots(gmem_chunk_find(f, index));
+}
+
+/* They stay, as a chunk does, if the operation is refused. */
+static int gmem_folios_reserve(struct gmem_provider *provider,
+			       struct gmem_plan *plan)
+{
+	const pgoff_t mask = GMEM_CHUNK_PAGES - 1;
+	struct gmem_folios *f = to_folios(provider);
+	const struct gmem_run *request = &plan->request;
+	int ret;
+
+	if (!f->order ||
+	    (plan->op != GMEM_OP_CONVERT && plan->op != GMEM_OP_PUNCH))
+		return 0;
+	ret = gmem_folios_reserve_slots(f, request->start,
+					request->start & mask);
+	if (ret)
+		return ret;
+	return gmem_folios_reserve_slots(f, request->last,
+					 (request->last + 1) & mask);
 }
 
 const struct gmem_provider_ops gmem_folios_provider_ops = {
+	.widen = gmem_folios_widen,
+	.reserve = gmem_folios_reserve,
 	.settle = gmem_folios_settle,
 	.prepare = gmem_folios_prepare,
 	.commit = gmem_folios_commit,

@@ -66,7 +66,8 @@ static struct gmem_run gmem_txn_widen(const struct gmem_txn *txn)
 	struct gmem_run span = txn->plan.request;
 
 	if (gmem_txn_ops(txn)->widen)
-		gmem_txn_ops(txn)->widen(txn->space->provider, &span);
+		gmem_txn_ops(txn)->widen(txn->space->provider, &txn->plan,
+					 &span);
 	return span;
 }
 
@@ -447,12 +448,14 @@ static void gmem_txn_succeeded(struct gmem_txn *txn)
 {
 	struct gmem_run run;
 
-	txn->report = (struct gmem_report){};
+	txn->report = (struct gmem_report){
+		.left_split = txn->plan.left_split,
+	};
 	if (txn->plan.nr_runs && txn->plan.op != GMEM_OP_POPULATE &&
-	    gmem_space_quarantined(txn->space, &txn->plan.request, &run))
-		txn->report = (struct gmem_report){
-			.quarantined = true, .index = run.start,
-		};
+	    gmem_space_quarantined(txn->space, &txn->plan.request, &run)) {
+		txn->report.quarantined = true;
+		txn->report.index = run.start;
+	}
 }
 
 static int gmem_txn_do(struct gmem_space *space, const struct gmem_plan *plan,
@@ -538,6 +541,36 @@ int gmem_punch_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
 	return gmem_txn_do(space, &plan, flags, report);
 }
 EXPORT_SYMBOL_GPL(gmem_punch_range);
+
+/**
+ * gmem_merge_range() - make larger folios of what was split
+ * @space: the space
+ * @start: first page
+ * @last: last page, inclusive
+ * @flags: %GMEM_NOWAIT or 0
+ * @report: set to who refused, or to whether anything was left split because
+ *	somebody uses a page of it
+ *
+ * Of every block of pages that touches the range, lies in memory as one, and is
+ * all in one state and under no limit.  A conversion does so itself with the
+ * blocks that it makes equal; this is for those whose pages were in use then.
+ * Clients are not told, translations of pages stay what they are.
+ *
+ * Context: As gmem_convert_range().
+ * Return: 0, or -EINVAL, -ENOMEM, -EAGAIN, -EHWPOISON, -EINTR as
+ *	gmem_convert_range().
+ */
+int gmem_merge_range(struct gmem_space *space, pgoff_t start, pgoff_t last,
+		     unsigned int flags, struct gmem_report *report)
+{
+	struct gmem_plan plan = {
+		.op = GMEM_OP_MERGE,
+		.request = { start, last },
+	};
+
+	return gmem_txn_do(space, &plan, flags, report);
+}
+EXPORT_SYMBOL_GPL(gmem_merge_range);
 
 /* One page after the other, until one fails; returns how many did not. */
 static long gmem_txn_populate(struct gmem_txn *txn, gmem_populate_fn populate,

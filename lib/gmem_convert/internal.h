@@ -349,6 +349,7 @@ void gmem_report_file(struct gmem_space *space, const struct gmem_plan *plan,
 	X(POPULATE_PAGE,	"populate-page",	-ENOMEM)	\
 	X(FOLIOS_ALLOC,		"folios-alloc",		-ENOMEM)	\
 	X(FOLIOS_CHUNK,		"folios-chunk",		-ENOMEM)	\
+	X(FOLIOS_SLOTS,		"folios-slots",		-ENOMEM)	\
 	X(FOLIOS_PAGE,		"folios-page",		-ENOMEM)	\
 	X(FOLIOS_CHARGE,	"folios-charge",	-ENOMEM)	\
 	X(FOLIOS_SOURCE,	"folios-source",	-EFAULT)

@@ -20,6 +20,7 @@ TRACE_DEFINE_ENUM(GMEM_OP_CONVERT);
 TRACE_DEFINE_ENUM(GMEM_OP_PUNCH);
 TRACE_DEFINE_ENUM(GMEM_OP_REVOKE);
 TRACE_DEFINE_ENUM(GMEM_OP_POPULATE);
+TRACE_DEFINE_ENUM(GMEM_OP_MERGE);
 
 #define gmem_show_phase(phase)				\
 	__print_symbolic(phase,				\
@@ -36,7 +37,8 @@ TRACE_DEFINE_ENUM(GMEM_OP_POPULATE);
 		{ GMEM_OP_CONVERT,	"convert" },	\
 		{ GMEM_OP_PUNCH,	"punch" },	\
 		{ GMEM_OP_REVOKE,	"revoke" },	\
-		{ GMEM_OP_POPULATE,	"populate" })
+		{ GMEM_OP_POPULATE,	"populate" },	\
+		{ GMEM_OP_MERGE,	"merge" })
 
 /* One phase of one operation has ended. */
 TRACE_EVENT(gmem_phase,

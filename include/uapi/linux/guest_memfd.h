@@ -18,7 +18,8 @@
 /**
  * struct guest_memfd_create - argument of GUEST_MEMFD_CREATE
  * @size: size of the file in bytes, a multiple of the page size
- * @flags: GUEST_MEMFD_FLAG_MMAP, GUEST_MEMFD_FLAG_INIT_SHARED
+ * @flags: GUEST_MEMFD_FLAG_MMAP, GUEST_MEMFD_FLAG_INIT_SHARED, and at most one of
+ *	GUEST_MEMFD_FLAG_2MB, GUEST_MEMFD_FLAG_1GB
  * @reserved: must be zero
  */
 struct guest_memfd_create {
@@ -35,6 +36,15 @@ struct guest_memfd_create {
 #define GUEST_MEMFD_FLAG_MMAP		(1ULL << 0)
 #define GUEST_MEMFD_FLAG_INIT_SHARED	(1ULL << 1)
 #endif
+
+/*
+ * Of what the file is made, wherever a whole aligned block is empty and in one
+ * state when it is first touched; ENOMEM if there is no such memory.  Elsewhere,
+ * and without these, of pages.  EINVAL where the kernel has no such folios.
+ */
+#define GUEST_MEMFD_FLAG_2MB		(1ULL << 32)
+#define GUEST_MEMFD_FLAG_1GB		(1ULL << 33)
+
 #ifndef KVM_MEMORY_ATTRIBUTE_PRIVATE
 #define KVM_MEMORY_ATTRIBUTE_PRIVATE	(1ULL << 3)
 #endif
@@ -127,6 +137,26 @@ struct guest_memfd_hold {
  * EINTR if a signal comes meanwhile.
  */
 #define GUEST_MEMFD_HOLD	_IOW(GUEST_MEMFD_IO, 0x02, struct guest_memfd_hold)
+
+/**
+ * struct guest_memfd_merge - argument of GUEST_MEMFD_MERGE
+ * @offset: first byte
+ * @size: bytes
+ * @flags: must be 0
+ * @reserved: must be zero
+ */
+struct guest_memfd_merge {
+	__u64 offset;
+	__u64 size;
+	__u64 flags;
+	__u64 reserved[5];
+};
+
+/*
+ * On a file: makes larger folios of those that conversions have split and that
+ * could be one again.  Returns 0, or 1 if somebody who uses a page is in the way.
+ */
+#define GUEST_MEMFD_MERGE	_IOW(GUEST_MEMFD_IO, 0x04, struct guest_memfd_merge)
 
 /**
  * struct guest_memfd_populate - argument of GUEST_MEMFD_POPULATE
