@@ -357,12 +357,12 @@ complaints() {
 # is a tmpfs. Containers often allow only 64 MB there, and touching more then
 # kills UML with SIGBUS, so use the cache's disk instead.
 memory_directory() {
-	local dir=$1
+	local dir=$1 mb=${2:-1200}
 
-	if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] && [ "$(free_mb /dev/shm)" -ge 1200 ] && [ -w /dev/shm ]; then
+	if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] && [ "$(free_mb /dev/shm)" -ge "$mb" ] && [ -w /dev/shm ]; then
 		echo /dev/shm
 	else
-		need_space "$dir" 1200 "the memory of user-mode Linux"
+		need_space "$dir" "$mb" "the memory of user-mode Linux"
 		echo "$dir"
 	fi
 }

@@ -815,6 +815,137 @@ static void a_hole_can_be_punched_while_another_process_converts(void)
 	show();
 }
 
+/* --- a folio of 1 GiB -------------------------------------------------------- */
+
+#define GIGABYTE	(1024 * MIB_PAGES)
+#define HUGE		(2 * MIB_PAGES)
+#define CUT_PAGE	123456UL
+
+/* What the kernel says the pages of 2 MiB are part of, one letter each. */
+static char folio_letter(__u64 pfn)
+{
+	if (gu_page_is(pfn, GU_KPF_TAIL))
+		return 'G';
+	if (!gu_page_is(pfn, GU_KPF_HEAD))
+		return '4';
+	return gu_page_is(pfn + HUGE, GU_KPF_TAIL) ? 'G' : 'M';
+}
+
+/* It lies in memory as one, also in pieces. */
+static void look_at_folios(__u64 first, char letters[GIGABYTE / HUGE])
+{
+	unsigned int i;
+
+	for (i = 0; i < GIGABYTE / HUGE; i++)
+		letters[i] = folio_letter(first + i * HUGE);
+}
+
+static void show_folios(const char *before, const char *during,
+			const char *after)
+{
+	unsigned int row;
+
+	printf("\n");
+	say("One letter is 2 MiB:  G 1 GiB in one folio   M a folio   4 pages\n");
+	printf("               %-34s%-34s%s\n", "before", "one page private",
+	       "back again");
+	for (row = 0; row < GIGABYTE / HUGE / 32; row++)
+		printf("    %4u MiB   %.32s  %.32s  %.32s\n", row * 64,
+		       before + row * 32, during + row * 32, after + row * 32);
+	printf("\n");
+}
+
+static bool all_letters(const char *letters, char which)
+{
+	unsigned int i;
+
+	for (i = 0; i < GIGABYTE / HUGE; i++)
+		if (letters[i] != which)
+			return false;
+	return true;
+}
+
+/* A word per 2 MiB, and the pages around the one that is converted. */
+static void fill_gigabyte(char *gigabyte)
+{
+	unsigned long i;
+
+	for (i = 0; i < GIGABYTE; i += HUGE)
+		gu_fill(gigabyte, i, 1);
+	gu_fill(gigabyte, CUT_PAGE - 1, 3);
+}
+
+static void check_gigabyte(const char *gigabyte, bool cut)
+{
+	unsigned long i;
+
+	for (i = 0; i < GIGABYTE; i += HUGE)
+		check(gu_look_page(gigabyte, i) == GU_SEEN_OWN,
+		      "page %lu has lost its contents", i);
+	for (i = CUT_PAGE - 1; i <= CUT_PAGE + 1; i++)
+		check(gu_look_page(gigabyte, i) ==
+		      (cut && i == CUT_PAGE ? GU_SEEN_SIGBUS : GU_SEEN_OWN),
+		      "page %lu is not what it should be", i);
+}
+
+static void a_gigabyte_is_cut_for_one_page_and_made_whole_again(void)
+{
+	char before[GIGABYTE / HUGE], during[GIGABYTE / HUGE],
+	     after[GIGABYTE / HUGE];
+	__u64 pfn, start, there, back;
+	struct gu_pin pin;
+	char *gigabyte;
+	int fd, ret;
+
+	fd = gu_create(gu_bytes(GIGABYTE), GUEST_MEMFD_FLAG_MMAP |
+		       GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_1GB);
+	if (!check(fd >= 0, "no file of 1 GiB folios: %s", error_name(fd)))
+		return;
+	gigabyte = gu_mmap(fd, 0, GIGABYTE);
+	if (!check(gigabyte != MAP_FAILED, "it cannot be mapped"))
+		return;
+	fill_gigabyte(gigabyte);
+	pfn = gu_pfn(gigabyte);
+	check(gu_folio_pages(pfn) == GIGABYTE, "it is no folio of 1 GiB");
+	look_at_folios(pfn, before);
+
+	ret = gu_pin(&pin, GU_PIN_VMSPLICE, gigabyte);
+	check(!ret, "no pipe: %s", error_name(ret));
+	ret = gu_convert(fd, CUT_PAGE, 1, GU_PRIVATE, &there);
+	check(ret == -EAGAIN && there == gu_bytes(CUT_PAGE),
+	      "with a page in use it is %s", error_name(ret));
+	check(gu_folio_pages(pfn) == GIGABYTE, "the refusal has cut it");
+	say("With a page of it in a pipe: EAGAIN, and it is still one folio.");
+	gu_unpin(&pin, NULL);
+
+	start = gu_now_us();
+	ret = gu_convert(fd, CUT_PAGE, 1, GU_PRIVATE, NULL);
+	there = gu_now_us() - start;
+	check(!ret, "page %lu to private: %s", CUT_PAGE, error_name(ret));
+	look_at_folios(pfn, during);
+	check(!memchr(during, 'G', sizeof(during)) &&
+	      during[CUT_PAGE / HUGE] == '4', "it is cut elsewhere");
+	during[CUT_PAGE / HUGE] = 'M';
+	check(all_letters(during, 'M'), "more than 2 MiB became pages");
+	during[CUT_PAGE / HUGE] = '4';
+	check_gigabyte(gigabyte, true);
+
+	start = gu_now_us();
+	ret = gu_convert(fd, CUT_PAGE, 1, GU_SHARED, NULL);
+	back = gu_now_us() - start;
+	check(!ret, "page %lu to shared: %s", CUT_PAGE, error_name(ret));
+	look_at_folios(pfn, after);
+	check(all_letters(before, 'G') && all_letters(after, 'G'),
+	      "it is not one folio");
+	check_gigabyte(gigabyte, false);
+	say("Page %lu to private: 511 folios of 2 MiB and 512 pages, in %llu us.",
+	    CUT_PAGE, there);
+	say("And back: one folio of 1 GiB, in %llu us.", back);
+	show_folios(before, during, after);
+	munmap(gigabyte, gu_bytes(GIGABYTE));
+	close(fd);
+}
+
 /* --- all of it ------------------------------------------------------------ */
 
 static const struct step {
@@ -835,6 +966,7 @@ static const struct step {
 	STEP(four_processes_convert_overlapping_ranges_at_once),
 	STEP(a_hole_in_the_middle_loses_its_contents_and_keeps_its_state),
 	STEP(a_hole_can_be_punched_while_another_process_converts),
+	STEP(a_gigabyte_is_cut_for_one_page_and_made_whole_again),
 #undef STEP
 };
 

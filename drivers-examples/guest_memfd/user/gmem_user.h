@@ -478,6 +478,51 @@ static inline int gu_unpin(struct gu_pin *pin, void *page)
 	return ret;
 }
 
+/* --- the page behind an address -------------------------------------------- */
+
+#define GU_KPF_HEAD	15	/* of a folio of several pages */
+#define GU_KPF_TAIL	16
+
+static inline __u64 gu_read_u64(const char *path, __u64 index)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	__u64 value = 0;
+
+	if (fd < 0 || pread(fd, &value, 8, index * 8) != 8)
+		value = 0;
+	close(fd);
+	return value;
+}
+
+/* Its frame number, 0 if nothing is mapped there. */
+static inline __u64 gu_pfn(const void *addr)
+{
+	__u64 entry = gu_read_u64("/proc/self/pagemap",
+				  (uintptr_t)addr / GU_PAGE_SIZE);
+
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+/* Whether the page is flagged so, one of GU_KPF_*. */
+static inline bool gu_page_is(__u64 pfn, unsigned int flag)
+{
+	return gu_read_u64("/proc/kpageflags", pfn) >> flag & 1;
+}
+
+/* How many pages the folio has that the page is in; it is aligned to its size. */
+static inline unsigned long gu_folio_pages(__u64 pfn)
+{
+	unsigned long nr;
+
+	for (nr = 1; gu_page_is(pfn, GU_KPF_TAIL); nr *= 2)
+		pfn &= ~(__u64)nr;
+	if (!gu_page_is(pfn, GU_KPF_HEAD))
+		return 1;
+	for (nr = 2; gu_page_is(pfn + nr, GU_KPF_TAIL); nr *= 2)
+		;
+	return nr;
+}
+
 /* --- what debugfs says ---------------------------------------------------- */
 
 #define GU_DEBUGFS	"/sys/kernel/debug/gmem_convert"

@@ -1883,17 +1883,6 @@ static void of_two_populates_each_batch_is_of_one(void)
 
 /* --- memory failure --------------------------------------------------------- */
 
-/* The page frame behind an address, 0 if nothing is mapped there. */
-static __u64 pfn_of(const void *addr)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	__u64 entry = 0;
-
-	EXPECT_EQ(pread(fd, &entry, 8, (uintptr_t)addr / GU_PAGE_SIZE * 8), 8);
-	close(fd);
-	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
-}
-
 static int tell_hwpoison(const char *name, __u64 pfn)
 {
 	char path[60], text[24];
@@ -1984,7 +1973,7 @@ static bool all_shared(const struct file *f)
 static void touching_a_page_that_has_failed_is_sigbus(void)
 {
 	struct file f = file_filled(8);
-	__u64 pfn = pfn_of(page(&f, 3));
+	__u64 pfn = gu_pfn(page(&f, 3));
 	int fds[2];
 	char *map;
 
@@ -2022,7 +2011,7 @@ static bool run_into_failing(void *addr)
 static void who_runs_into_a_failing_page_is_told(void)
 {
 	struct file f = file_filled(4);
-	__u64 pfn = pfn_of(page(&f, 2));
+	__u64 pfn = gu_pfn(page(&f, 2));
 
 	failure_init();
 	EXPECT(!run_into_failing(page(&f, 2)));
@@ -2036,7 +2025,7 @@ static void who_runs_into_a_failing_page_is_told(void)
 static void a_page_that_has_failed_refuses_its_conversion(void)
 {
 	struct file f = file_filled(16);
-	__u64 pfn = pfn_of(page(&f, 5)), error_offset;
+	__u64 pfn = gu_pfn(page(&f, 5)), error_offset;
 	struct gu_refusal r;
 
 	break_page(pfn);
@@ -2065,7 +2054,7 @@ static void a_page_that_has_failed_refuses_its_conversion(void)
 static void a_page_that_has_failed_is_new_after_it_was_punched(void)
 {
 	struct file f = file_filled(8);
-	__u64 pfn = pfn_of(page(&f, 3));
+	__u64 pfn = gu_pfn(page(&f, 3));
 	char *unmapped = gu_mmap(f.fd, 0, 8);
 
 	EXPECT(unmapped != MAP_FAILED);
@@ -2076,7 +2065,7 @@ static void a_page_that_has_failed_is_new_after_it_was_punched(void)
 	EXPECT_SEEN(&f, 0, 2, OWN);
 	EXPECT_SEEN(&f, 2, 3, ZERO);
 	EXPECT_SEEN(&f, 5, 3, OWN);
-	EXPECT(pfn_of(page(&f, 3)) != pfn);
+	EXPECT(gu_pfn(page(&f, 3)) != pfn);
 	EXPECT_EQ(*(__u64 *)(unmapped + gu_bytes(3)), 0);
 	EXPECT_EQ(to_private(&f, 0, 8), 0);
 	EXPECT_EQ(to_shared(&f, 0, 8), 0);
@@ -2084,11 +2073,46 @@ static void a_page_that_has_failed_is_new_after_it_was_punched(void)
 	repair_page(pfn);
 }
 
+/* The kernel cannot split a folio of the file, so it marks the page and gives up. */
+static void a_page_of_a_large_folio_fails_alone(void)
+{
+	struct file f = file_create(2 * BLOCK, SHARED_FILE | GUEST_MEMFD_FLAG_2MB);
+	__u64 pfn, error_offset;
+	int ret;
+
+	failure_init();
+	gu_fill(f.map, 0, f.nr);
+	pfn = gu_pfn(page(&f, 700));
+	EXPECT_EQ(gu_folio_pages(pfn), BLOCK);
+	ret = tell_hwpoison("corrupt-pfn", pfn);
+	EXPECT(!ret || ret == -EBUSY || ret == -EHWPOISON);
+	EXPECT_EQ(gu_convert(f.fd, 600, 200, GU_PRIVATE, &error_offset),
+		  -EHWPOISON);
+	EXPECT_EQ(error_offset, gu_bytes(700));
+	EXPECT_EQ(gu_folio_pages(pfn), BLOCK);
+
+	/* The rest of it works on, in pieces and back. */
+	EXPECT_EQ(to_private(&f, 800, 100), 0);
+	EXPECT_SEEN(&f, 800, 100, SIGBUS);
+	EXPECT_BROKEN(page(&f, 700));
+	EXPECT_SEEN(&f, 512, 188, OWN);
+	EXPECT_SEEN(&f, 701, 99, OWN);
+	EXPECT_EQ(to_shared(&f, 800, 100), 0);
+	EXPECT_SEEN(&f, 701, 323, OWN);
+	EXPECT_EQ(gu_folio_pages(gu_pfn(page(&f, 800))), 1);
+	EXPECT_BROKEN(page(&f, 700));
+
+	EXPECT_EQ(gu_punch(f.fd, 700, 1), 0);
+	EXPECT_SEEN(&f, 700, 1, ZERO);
+	EXPECT(gu_pfn(page(&f, 700)) != pfn);
+	repair_page(pfn);
+}
+
 static void a_private_page_that_fails_is_lost_until_it_is_punched(void)
 {
 	struct file f = file_filled(16);
 	char *source = filling_source();
-	__u64 pfn = pfn_of(page(&f, 9)), error_offset;
+	__u64 pfn = gu_pfn(page(&f, 9)), error_offset;
 
 	/* So that it can be seen who has been here. */
 	memset(source, 0xee, gu_bytes(16));
@@ -2119,7 +2143,7 @@ static void clients_are_told_of_a_page_that_fails(void)
 {
 	struct file f = file_filled(16);
 	int on = gu_hold(f.fd, 4, 2, "on"), off = gu_hold(f.fd, 0, 4, "off");
-	__u64 pfn = pfn_of(page(&f, 4)), begin = gu_now_us();
+	__u64 pfn = gu_pfn(page(&f, 4)), begin = gu_now_us();
 
 	EXPECT(on >= 0 && off >= 0);
 	EXPECT_EQ(revokes(f.space, "on"), 0);
@@ -2180,7 +2204,7 @@ static __u64 break_whenever_mapped(unsigned long index)
 	while (!pfn) {
 		EXPECT(gu_now_us() - begin < 5000000);
 		if (try_store(page(&game->f, index), 1))
-			pfn = pfn_of(page(&game->f, index));
+			pfn = gu_pfn(page(&game->f, index));
 	}
 	break_page(pfn);
 	return pfn;
@@ -2389,6 +2413,31 @@ static void pages_are_charged_to_who_brings_them(void)
 	in_cgroup(pay_for_pages, &f);
 }
 
+static void pay_for_folios(struct file *f)
+{
+	long before = charged();
+	unsigned int i;
+
+	EXPECT(!fallocate(f->fd, FALLOC_FL_KEEP_SIZE, 0, gu_bytes(PAID)));
+	EXPECT_CHARGED(before, (long)gu_bytes(PAID));
+	/* In pieces and joined they cost the same. */
+	for (i = 0; i < 200; i++) {
+		EXPECT_EQ(to_shared(f, 7 * i, 500), 0);
+		EXPECT_EQ(to_private(f, 7 * i, 500), 0);
+	}
+	EXPECT_EQ(to_shared(f, 700, 1), 0);
+	EXPECT_CHARGED(before, (long)gu_bytes(PAID));
+	EXPECT_EQ(gu_punch(f->fd, 0, PAID), 0);
+	EXPECT_PAID_BACK(before);
+}
+
+static void large_folios_are_charged_once(void)
+{
+	struct file f = file_create(PAID, GUEST_MEMFD_FLAG_2MB);
+
+	in_cgroup(pay_for_folios, &f);
+}
+
 /* --- all of it -------------------------------------------------------------- */
 
 static const struct test tests[] = {
@@ -2424,6 +2473,7 @@ static const struct test tests[] = {
 	TEST(who_runs_into_a_failing_page_is_told),
 	TEST(a_page_that_has_failed_refuses_its_conversion),
 	TEST(a_page_that_has_failed_is_new_after_it_was_punched),
+	TEST(a_page_of_a_large_folio_fails_alone),
 	TEST(a_private_page_that_fails_is_lost_until_it_is_punched),
 	TEST(clients_are_told_of_a_page_that_fails),
 	TEST(pages_that_fail_while_they_convert_are_lost_and_replaced),
@@ -2431,6 +2481,7 @@ static const struct test tests[] = {
 	TEST(a_file_is_charged_to_who_creates_it),
 	TEST(pieces_of_the_map_are_charged_to_who_converts),
 	TEST(pages_are_charged_to_who_brings_them),
+	TEST(large_folios_are_charged_once),
 };
 
 int main(int argc, char **argv)
