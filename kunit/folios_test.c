@@ -23,6 +23,9 @@ static void a_wrong_mapping_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, ULONG_MAX, 0,
 						  GMEM_SHARED, NULL)));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			PTR_ERR(gmem_folios_alloc("x", mapping, 1, 5,
+						  GMEM_SHARED, NULL)));
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			PTR_ERR(gmem_folios_alloc("x", mapping, 1, 0,

@@ -743,6 +743,54 @@ static void what_is_populated_is_one_folio(struct kunit *test)
 	}
 }
 
+/* Not a smaller one, which would stay. */
+static void a_folio_that_cannot_be_had_is_an_error(struct kunit *test)
+{
+	struct folios_env *env = folios_env_alloc_order(test, BLOCK, 9,
+							GMEM_SHARED);
+	/* The chunk; then that is there, and it is the memory, and its charge. */
+	static const unsigned int steps[] = { 1, 1, 2 };
+	struct folio *folio;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		gmem_fault_nth(steps[i]);
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				gmem_folios_allocate(env->folios, 5, 5));
+		KUNIT_EXPECT_TRUE(test, gmem_fault_nth_end());
+		KUNIT_EXPECT_NULL(test, gmem_folios_get(env->folios, 5));
+	}
+	KUNIT_ASSERT_EQ(test, 0, gmem_folios_allocate(env->folios, 5, 5));
+	folio = folios_hold(test, env, 5);
+	KUNIT_EXPECT_EQ(test, 9, folio_order(folio));
+	folio_put(folio);
+}
+
+static void populate_names_the_page_where_a_folio_cannot_be_had(struct kunit *test)
+{
+	struct gmem_report report;
+	struct folios_env *env;
+	unsigned int nth;
+	long done;
+
+	for (nth = 1; ; nth++) {
+		env = folios_env_alloc_order(test, 2 * BLOCK, 9, GMEM_PRIVATE);
+		gmem_fault_nth(nth);
+		done = gmem_folios_populate(env->folios, 450, 549, NULL, 0,
+					    huge_populate, NULL, &report);
+		if (!gmem_fault_nth_end())
+			break;
+		KUNIT_ASSERT_LT(test, report.error, 0);
+		KUNIT_EXPECT_EQ(test, 450 + (pgoff_t)max(done, 0L),
+				report.index);
+		if (done < 0)
+			KUNIT_EXPECT_EQ(test, report.error, done);
+		folios_env_free(env);
+	}
+	KUNIT_EXPECT_EQ(test, 100, done);
+	KUNIT_EXPECT_EQ(test, 0, report.error);
+}
+
 /* --- cases: everything is given back ---------------------------------------- */
 
 static void the_kernel_counts_every_page_once(struct kunit *test)
@@ -1050,6 +1098,8 @@ static struct kunit_case huge_cases[] = {
 	KUNIT_CASE(an_error_while_a_folio_is_cut_reaches_the_clients),
 	KUNIT_CASE(a_client_gets_the_page_in_the_folio),
 	KUNIT_CASE(what_is_populated_is_one_folio),
+	KUNIT_CASE(a_folio_that_cannot_be_had_is_an_error),
+	KUNIT_CASE(populate_names_the_page_where_a_folio_cannot_be_had),
 	KUNIT_CASE(the_kernel_counts_every_page_once),
 	KUNIT_CASE(many_files_leave_no_page_behind),
 	KUNIT_CASE(a_folio_outlives_the_file),

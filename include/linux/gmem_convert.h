@@ -113,7 +113,6 @@ struct gmem_run {
  * @refs_seen: references found on the page in the way (a snapshot)
  * @refs_expected: references it would have if nobody else used it
  * @quarantined: the call returned 0, but hardware has not given every page back
- *
  * @left_split: the call returned 0, but somebody who uses a page has kept others
  *	from becoming one larger folio with it; see gmem_merge_range()
  *

@@ -8,8 +8,8 @@
 #include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
-#include <linux/vmstat.h>
 #include <linux/rwsem.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
 #include "internal.h"
@@ -82,12 +82,18 @@ static inline struct page *gmem_folio_page(struct folio *folio, pgoff_t index)
 	return folio_page(folio, index - folio->index);
 }
 
+/* Huge page tables can map some orders; the kernel counts pages of those. */
+static inline void gmem_folio_account_huge(struct folio *folio, long nr)
+{
+	if (folio_test_pmd_mappable(folio))
+		lruvec_stat_mod_folio(folio, NR_FILE_THPS, nr);
+}
+
 /* Counts @nr pages of @folio, all of them or minus all, as the file's. */
 static inline void gmem_folio_account(struct folio *folio, long nr)
 {
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, nr);
-	if (folio_test_pmd_mappable(folio))
-		lruvec_stat_mod_folio(folio, NR_FILE_THPS, nr);
+	gmem_folio_account_huge(folio, nr);
 }
 
 /* --- gmem_split.c --------------------------------------------------------- */

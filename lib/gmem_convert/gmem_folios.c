@@ -477,7 +477,9 @@ long gmem_folios_populate(struct gmem_folios *folios, pgoff_t start,
 			ret = gmem_folios_allocate(folios, batch.start,
 						   batch.start + nr - 1);
 			if (ret) {
-				report->error = ret;
+				*report = (struct gmem_report){
+					.index = batch.start, .error = ret,
+				};
 				break;
 			}
 		}

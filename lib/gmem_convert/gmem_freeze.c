@@ -99,7 +99,7 @@ static void gmem_folio_unfreeze(struct gmem_folios *f, struct folio *folio)
 	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
 		return;
 	for (i = 0; i < folio_nr_pages(folio); i++) {
-		if (!(i % GMEM_CHUNK_PAGES))
+		if (i && !(i % GMEM_CHUNK_PAGES))
 			cond_resched();
 		if (likely(!PageHWPoison(folio_page(folio, i))))
 			continue;
@@ -422,13 +422,14 @@ static struct folio *gmem_folios_pieces(struct gmem_folios *f,
 					const struct gmem_run *block,
 					unsigned int piece_order)
 {
-	struct folio *first = gmem_folios_at(f, block->start), *piece = first;
-	pgoff_t index = block->start;
+	struct folio *first = gmem_folios_at(f, block->start), *piece;
+	pgoff_t index;
 
 	if (!first || !IS_ALIGNED(folio_pfn(first),
 				  block->last - block->start + 1))
 		return NULL;
-	for (; index <= block->last; index += BIT(piece_order)) {
+	for (index = block->start; index <= block->last;
+	     index += BIT(piece_order)) {
 		piece = gmem_folios_at(f, index);
 		if (!piece || folio_order(piece) != piece_order ||
 		    !gmem_folio_may_join(first, piece, index - block->start))

@@ -42,13 +42,6 @@
 	(BIT(PG_referenced) | BIT(PG_active) | BIT(PG_workingset) |	\
 	 GMEM_FOLIO_ARCH_FLAGS | LRU_GEN_MASK | LRU_REFS_MASK)
 
-/* Huge page tables can map some orders; the kernel counts pages of those. */
-static void gmem_folio_account_huge(struct folio *folio, long nr)
-{
-	if (folio_test_pmd_mappable(folio))
-		lruvec_stat_mod_folio(folio, NR_FILE_THPS, nr);
-}
-
 static bool gmem_pages_poisoned(struct page *page, unsigned long nr)
 {
 	for (; nr; page++, nr--)
