@@ -7,6 +7,7 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -181,6 +182,13 @@ static void huge_model_cut(struct huge_model *m, pgoff_t start, pgoff_t last)
 	}
 }
 
+static void huge_model_punch(struct huge_model *m, pgoff_t start, pgoff_t last)
+{
+	huge_model_cut(m, start, last);
+	for (; start <= last; start++)
+		m->pages[start] = (struct huge_page){};
+}
+
 static void huge_model_convert(struct huge_model *m, pgoff_t start,
 			       pgoff_t last, enum gmem_state target,
 			       unsigned int max_order)
@@ -349,9 +357,7 @@ static void a_hole_is_cut_out(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, gmem_punch_range(m->env->space, 700, 1600, 0,
 						  &report));
-	huge_model_cut(m, 700, 1600);
-	for (i = 700; i <= 1600; i++)
-		m->pages[i] = (struct huge_page){};
+	huge_model_punch(m, 700, 1600);
 	huge_expect(m);
 
 	KUNIT_ASSERT_EQ(test, 0, gmem_folios_allocate(m->env->folios, 1100,
@@ -456,6 +462,100 @@ static void a_neighbour_in_use_leaves_a_block_split(struct kunit *test)
 	huge_expect(m);
 }
 
+/* As above; returns the folio that is in the way, which is still held. */
+static struct folio *huge_leave_split(struct huge_model *m)
+{
+	struct folio *folio = folios_hold(m->test, m->env, 400);
+	struct gmem_report report;
+
+	KUNIT_ASSERT_EQ(m->test, 0,
+			gmem_convert_range(m->env->space, 100, 199, GMEM_SHARED,
+					   0, &report));
+	KUNIT_EXPECT_TRUE(m->test, report.left_split);
+	return folio;
+}
+
+static unsigned int huge_order_at(struct huge_model *m, pgoff_t index)
+{
+	struct folio *folio = folios_hold(m->test, m->env, index);
+	unsigned int order = folio_order(folio);
+
+	folio_put(folio);
+	return order;
+}
+
+/* Whether the page at @index is in a folio of 2 MiB within 10 s. */
+static bool huge_becomes_whole(struct huge_model *m, pgoff_t index)
+{
+	unsigned int i;
+
+	for (i = 0; i < 200; i++) {
+		if (huge_order_at(m, index) == 9)
+			return true;
+		msleep(50);
+	}
+	return false;
+}
+
+static void what_was_left_split_is_joined_later(struct kunit *test)
+{
+	struct huge_model *m = huge_model_alloc(test, 3 * BLOCK, 9, GMEM_SHARED);
+	struct folio *folio;
+
+	gmem_folios_merge_later(m->env->folios, 1);
+	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
+	folio = huge_leave_split(m);
+	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
+	/* For some attempts it is still in use. */
+	schedule_timeout_uninterruptible(10);
+	KUNIT_EXPECT_EQ(test, 2, folio_ref_count(folio));
+	KUNIT_EXPECT_EQ(test, 0, huge_order_at(m, 100));
+	folio_put(folio);
+	KUNIT_EXPECT_TRUE(test, huge_becomes_whole(m, 100));
+	huge_set_order(m, 0, 9, 9);
+	huge_expect(m);
+}
+
+/* Whoever uses a page for ever is not disturbed for ever. */
+static void the_background_gives_up(struct kunit *test)
+{
+	struct huge_model *m = huge_model_alloc(test, BLOCK, 9, GMEM_SHARED);
+	struct folio *folio;
+
+	gmem_folios_merge_later(m->env->folios, 1);
+	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
+	folio = huge_leave_split(m);
+	/* 1 + 2 + 4 ... + 128, and what the attempts themselves take. */
+	schedule_timeout_uninterruptible(255 + HZ);
+	folio_put(folio);
+	schedule_timeout_uninterruptible(300);
+	KUNIT_EXPECT_EQ(test, 0, huge_order_at(m, 100));
+
+	/* Until the next conversion. */
+	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
+	huge_convert(m, 100, 199, GMEM_PRIVATE, 0);
+	folio = huge_leave_split(m);
+	folio_put(folio);
+	KUNIT_EXPECT_TRUE(test, huge_becomes_whole(m, 100));
+	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
+	huge_set_order(m, 0, 9, 9);
+	huge_expect(m);
+}
+
+static void a_file_may_go_before_its_folios_are_joined(struct kunit *test)
+{
+	struct huge_model *m = huge_model_alloc(test, BLOCK, 9, GMEM_SHARED);
+	struct folio *folio;
+
+	gmem_folios_merge_later(m->env->folios, 1);
+	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
+	folio = huge_leave_split(m);
+	folios_env_free(m->env);
+	schedule_timeout_uninterruptible(5);
+	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
+	folio_put(folio);
+}
+
 static void a_merge_leaves_two_kinds_alone(struct kunit *test)
 {
 	struct huge_model *m = huge_model_alloc(test, 2 * BLOCK, 9, GMEM_SHARED);
@@ -480,28 +580,57 @@ static void a_limit_keeps_pages_apart(struct kunit *test)
 	huge_expect(m);
 }
 
-static void a_refused_step_changes_no_folio(struct kunit *test)
+/* Fails @op on pages 700 to 1600, of three folios, at each of its steps. */
+static void huge_fail_every_step(struct huge_model *m,
+				 int (*op)(struct gmem_space *space))
 {
-	struct huge_model *m = huge_model_alloc(test, 4 * BLOCK, 9, GMEM_SHARED);
 	unsigned long slots = gmem_fault_count(GMEM_FAULT_FOLIOS_SLOTS);
-	struct gmem_report report;
 	unsigned int nth;
 	int ret;
 
 	for (nth = 1; ; nth++) {
 		gmem_fault_nth(nth);
-		ret = gmem_convert_range(m->env->space, 700, 1600, GMEM_PRIVATE,
-					 0, &report);
+		ret = op(m->env->space);
 		if (!gmem_fault_nth_end())
 			break;
-		KUNIT_ASSERT_NE(test, 0, ret);
+		KUNIT_ASSERT_NE(m->test, 0, ret);
 		huge_expect(m);
 	}
-	KUNIT_ASSERT_EQ(test, 0, ret);
+	KUNIT_ASSERT_EQ(m->test, 0, ret);
 	/* Slots for the pages of either end are among them. */
-	KUNIT_EXPECT_EQ(test, slots + 2,
+	KUNIT_EXPECT_EQ(m->test, slots + 2,
 			gmem_fault_count(GMEM_FAULT_FOLIOS_SLOTS));
+}
+
+static int huge_convert_some(struct gmem_space *space)
+{
+	struct gmem_report report;
+
+	return gmem_convert_range(space, 700, 1600, GMEM_PRIVATE, 0, &report);
+}
+
+static int huge_punch_some(struct gmem_space *space)
+{
+	struct gmem_report report;
+
+	return gmem_punch_range(space, 700, 1600, 0, &report);
+}
+
+static void a_refused_step_changes_no_folio(struct kunit *test)
+{
+	struct huge_model *m = huge_model_alloc(test, 4 * BLOCK, 9, GMEM_SHARED);
+
+	huge_fail_every_step(m, huge_convert_some);
 	huge_model_convert(m, 700, 1600, GMEM_PRIVATE, 9);
+	huge_expect(m);
+}
+
+static void a_refused_step_punches_no_folio(struct kunit *test)
+{
+	struct huge_model *m = huge_model_alloc(test, 4 * BLOCK, 9, GMEM_SHARED);
+
+	huge_fail_every_step(m, huge_punch_some);
+	huge_model_punch(m, 700, 1600);
 	huge_expect(m);
 }
 
@@ -1089,9 +1218,13 @@ static struct kunit_case huge_cases[] = {
 	KUNIT_CASE_PARAM(a_folio_in_use_is_not_cut, huge_pins_gen_params),
 	KUNIT_CASE(a_hole_in_a_folio_in_use_is_refused),
 	KUNIT_CASE(a_neighbour_in_use_leaves_a_block_split),
+	KUNIT_CASE(what_was_left_split_is_joined_later),
+	KUNIT_CASE_SLOW(the_background_gives_up),
+	KUNIT_CASE(a_file_may_go_before_its_folios_are_joined),
 	KUNIT_CASE(a_merge_leaves_two_kinds_alone),
 	KUNIT_CASE(a_limit_keeps_pages_apart),
 	KUNIT_CASE(a_refused_step_changes_no_folio),
+	KUNIT_CASE(a_refused_step_punches_no_folio),
 	KUNIT_CASE(a_poisoned_page_keeps_its_mark),
 	KUNIT_CASE(the_fence_is_around_the_whole_folio),
 	KUNIT_CASE(a_folio_that_hardware_keeps_is_lost_whole),

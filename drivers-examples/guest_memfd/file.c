@@ -229,7 +229,7 @@ static int guest_memfd_order(u64 flags)
 {
 	switch (flags & (GUEST_MEMFD_FLAG_2MB | GUEST_MEMFD_FLAG_1GB)) {
 	case 0:
-		return 0;
+		return flags & GUEST_MEMFD_FLAG_MERGE ? -EINVAL : 0;
 	case GUEST_MEMFD_FLAG_2MB:
 		return ilog2(SZ_2M) - PAGE_SHIFT;
 	case GUEST_MEMFD_FLAG_1GB:
@@ -239,9 +239,10 @@ static int guest_memfd_order(u64 flags)
 	}
 }
 
-static struct inode *guest_memfd_inode(loff_t size, unsigned int order,
-				       enum gmem_state state)
+static struct inode *guest_memfd_inode(loff_t size, u64 flags)
 {
+	enum gmem_state state = flags & GUEST_MEMFD_FLAG_INIT_SHARED ?
+				GMEM_SHARED : GMEM_PRIVATE;
 	struct gmem_folios *folios;
 	struct inode *inode;
 
@@ -259,11 +260,14 @@ static struct inode *guest_memfd_inode(loff_t size, unsigned int order,
 	mapping_set_inaccessible(inode->i_mapping);
 
 	folios = gmem_folios_alloc("guest_memfd", inode->i_mapping,
-				   size >> PAGE_SHIFT, order, state, NULL);
+				   size >> PAGE_SHIFT,
+				   guest_memfd_order(flags), state, NULL);
 	if (IS_ERR(folios)) {
 		iput(inode);
 		return ERR_CAST(folios);
 	}
+	if (flags & GUEST_MEMFD_FLAG_MERGE)
+		gmem_folios_merge_later(folios, HZ);
 	inode->i_private = folios;
 	return inode;
 }
@@ -273,15 +277,13 @@ static int guest_memfd_create(const struct guest_memfd_create __user *argp)
 	struct guest_memfd_create arg;
 	struct inode *inode;
 	struct file *file;
-	int order;
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	order = guest_memfd_order(arg.flags);
-	if (order < 0)
-		return order;
 	if (arg.flags & ~(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED |
-			  GUEST_MEMFD_FLAG_2MB | GUEST_MEMFD_FLAG_1GB) ||
+			  GUEST_MEMFD_FLAG_2MB | GUEST_MEMFD_FLAG_1GB |
+			  GUEST_MEMFD_FLAG_MERGE) ||
+	    guest_memfd_order(arg.flags) < 0 ||
 	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)) || !arg.size ||
 	    !PAGE_ALIGNED(arg.size) || arg.size > MAX_LFS_FILESIZE)
 		return -EINVAL;
@@ -289,9 +291,7 @@ static int guest_memfd_create(const struct guest_memfd_create __user *argp)
 	CLASS(get_unused_fd, fd)(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	inode = guest_memfd_inode(arg.size, order,
-				  arg.flags & GUEST_MEMFD_FLAG_INIT_SHARED ?
-				  GMEM_SHARED : GMEM_PRIVATE);
+	inode = guest_memfd_inode(arg.size, arg.flags);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
 	file = alloc_file_pseudo(inode, guest_memfd_mnt, "[guest_memfd]",

@@ -39,6 +39,7 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 				      pgoff_t nr_pages, unsigned int order,
 				      enum gmem_state state,
 				      const struct gmem_folios_ops *ops);
+void gmem_folios_merge_later(struct gmem_folios *folios, unsigned long delay);
 void gmem_folios_free(struct gmem_folios *folios);
 struct gmem_space *gmem_folios_space(struct gmem_folios *folios);
 

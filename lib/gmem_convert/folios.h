@@ -16,6 +16,9 @@
 
 #define GMEM_CHUNK_PAGES	GMEM_BLOCK_PAGES
 
+/* The references of a folio that nobody uses: the table's. */
+#define GMEM_FOLIO_REFS		1
+
 /*
  * 2 MiB of the file: one folio of that size or of 1 GiB, then @huge, else a slot
  * per page.  @slots is a page of its own; with @faults beside it, it would take
@@ -25,6 +28,7 @@ struct gmem_chunk {
 	struct rw_semaphore faults;
 	struct folio *huge;
 	struct folio __rcu **slots;
+	bool left;		/* split, for the background; under left_lock */
 };
 
 struct gmem_folios {
@@ -40,6 +44,13 @@ struct gmem_folios {
 	spinlock_t failed_lock;
 	struct gmem_run failed;
 	struct work_struct failed_work;
+
+	/* Blocks that are to be joined later, and how often that was tried. */
+	unsigned long merge_delay;
+	spinlock_t left_lock;	/* also of gmem_chunk.left; innermost */
+	struct gmem_run left;
+	unsigned int left_tries;
+	struct delayed_work left_work;
 };
 
 static inline struct gmem_folios *to_folios(struct gmem_provider *provider)
@@ -108,7 +119,14 @@ void gmem_folio_merge(struct folio *first, unsigned int order);
 extern const struct gmem_provider_ops gmem_folios_provider_ops;
 
 void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run);
+void gmem_folios_unfreeze_run(struct gmem_folios *f,
+			      const struct gmem_run *run);
 void gmem_folios_abandon(struct gmem_folios *f);
+
+/* --- gmem_merge.c --------------------------------------------------------- */
+
+void gmem_folios_merge(struct gmem_folios *f, struct gmem_plan *plan);
+void gmem_folios_left_fn(struct work_struct *work);
 
 /* --- gmem_failure.c ------------------------------------------------------- */
 

@@ -80,6 +80,9 @@ struct gmem_folios *gmem_folios_alloc(const char *name,
 	spin_lock_init(&f->failed_lock);
 	f->failed = gmem_nothing;
 	INIT_WORK(&f->failed_work, gmem_folios_failed_fn);
+	spin_lock_init(&f->left_lock);
+	f->left = gmem_nothing;
+	INIT_DELAYED_WORK(&f->left_work, gmem_folios_left_fn);
 	f->provider.ops = &gmem_folios_provider_ops;
 	f->ops = ops ?: &no_ops;
 	f->mapping = mapping;
@@ -117,6 +120,8 @@ void gmem_folios_free(struct gmem_folios *folios)
 {
 	pgoff_t i;
 
+	/* No conversion is there to queue it again. */
+	cancel_delayed_work_sync(&folios->left_work);
 	gmem_revoke_range(folios->space, 0, ULONG_MAX);
 	gmem_folios_abandon(folios);
 	/* No folio has the mapping any more, so no error queues it again. */

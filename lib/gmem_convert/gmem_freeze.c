@@ -4,7 +4,7 @@
  *
  * gmem_folios as a provider: it unmaps host page tables and proves, by freezing
  * its references at the number that the table alone has, that nobody else holds
- * a page.  Larger folios are cut and joined on the way.
+ * a page.  Larger folios are cut on the way; gmem_merge.c joins them again.
  *
  * What hardware has kept (the space's quarantine) stays in the table and is never
  * freed, not even with the file.
@@ -55,9 +55,6 @@ void gmem_folios_unmap(struct gmem_folios *f, const struct gmem_run *run)
 	unmap_mapping_pages(f->mapping, run->start, run->last - run->start + 1,
 			    true);
 }
-
-/* Only the table's. */
-#define GMEM_FOLIO_REFS		1
 
 /*
  * A look that binds nobody: references that sit in the lru batches of other
@@ -111,8 +108,7 @@ static void gmem_folio_unfreeze(struct gmem_folios *f, struct folio *folio)
 }
 
 /* In the table there is a reference to every folio but to a frozen one. */
-static void gmem_folios_unfreeze_run(struct gmem_folios *f,
-				     const struct gmem_run *run)
+void gmem_folios_unfreeze_run(struct gmem_folios *f, const struct gmem_run *run)
 {
 	struct folio *folio;
 	pgoff_t index;
@@ -411,98 +407,6 @@ static void gmem_folios_commit(struct gmem_provider *provider,
 	for (i = 0; i < plan->nr_runs; i++) {
 		gmem_for_each_folio(f, &plan->runs[i], index, folio)
 			gmem_folios_make_shared(f, folio);
-	}
-}
-
-/*
- * The first folio of @block if the block is full of pieces of equal size that
- * could be one folio; NULL if not.
- */
-static struct folio *gmem_folios_pieces(struct gmem_folios *f,
-					const struct gmem_run *block,
-					unsigned int piece_order)
-{
-	struct folio *first = gmem_folios_at(f, block->start), *piece;
-	pgoff_t index;
-
-	if (!first || !IS_ALIGNED(folio_pfn(first),
-				  block->last - block->start + 1))
-		return NULL;
-	for (index = block->start; index <= block->last;
-	     index += BIT(piece_order)) {
-		piece = gmem_folios_at(f, index);
-		if (!piece || folio_order(piece) != piece_order ||
-		    !gmem_folio_may_join(first, piece, index - block->start))
-			return NULL;
-		cond_resched();
-	}
-	return first;
-}
-
-/* Freezes those that are not frozen yet; if one is used, no more than it has. */
-static bool gmem_folios_freeze_block(struct gmem_folios *f,
-				     const struct gmem_run *block)
-{
-	struct folio *folio;
-	pgoff_t index;
-
-	gmem_for_each_folio(f, block, index, folio)
-		if (folio_ref_count(folio) &&
-		    !folio_ref_freeze(folio, GMEM_FOLIO_REFS))
-			return false;
-	return true;
-}
-
-/* Makes one folio of the block of @order around @index, if it can be one. */
-static void gmem_folios_merge_block(struct gmem_folios *f,
-				    struct gmem_plan *plan, pgoff_t index,
-				    unsigned int order)
-{
-	struct gmem_run kept, block = {
-		index & ~(BIT(order) - 1), index | (BIT(order) - 1),
-	};
-	struct folio *first;
-
-	if (block.start < plan->effective.start ||
-	    block.last > plan->effective.last ||
-	    gmem_folios_order(f, index) >= order ||
-	    gmem_map_max_order(&f->space->map, index, order) < order ||
-	    gmem_space_quarantined(f->space, &block, &kept))
-		return;
-	first = gmem_folios_pieces(f, &block, order - GMEM_BLOCK_SHIFT);
-	if (!first)
-		return;
-	if (gmem_folios_freeze_block(f, &block)) {
-		gmem_folio_merge(first, order);
-		gmem_folios_store_merged(f, first);
-	} else {
-		plan->left_split = true;
-	}
-	gmem_folios_unfreeze_run(f, &block);
-}
-
-/*
- * Joins what has become equal.  After the store, when the map says what is; a
- * block that cannot be one folio, because somebody uses a page of it, is none:
- * nothing fails here.
- */
-static void gmem_folios_merge(struct gmem_folios *f, struct gmem_plan *plan)
-{
-	unsigned int order;
-	unsigned long i;
-	pgoff_t index;
-
-	for (order = GMEM_BLOCK_SHIFT; order <= f->order;
-	     order += GMEM_BLOCK_SHIFT) {
-		for (i = 0; i < plan->nr_runs; i++) {
-			const struct gmem_run *run = &plan->runs[i];
-
-			for (index = run->start; index <= run->last;
-			     index = (index | (BIT(order) - 1)) + 1) {
-				gmem_folios_merge_block(f, plan, index, order);
-				cond_resched();
-			}
-		}
 	}
 }
 

@@ -74,7 +74,9 @@ static void a_file_is_of_one_size_of_folios(void)
 	__u64 both = GUEST_MEMFD_FLAG_2MB | GUEST_MEMFD_FLAG_1GB;
 
 	EXPECT_EQ(gu_create(gu_bytes(BLOCK), SHARED_FILE | both), -EINVAL);
-	EXPECT_EQ(gu_create(gu_bytes(BLOCK), SHARED_FILE | 1ULL << 34), -EINVAL);
+	EXPECT_EQ(gu_create(gu_bytes(BLOCK), SHARED_FILE | 1ULL << 35), -EINVAL);
+	EXPECT_EQ(gu_create(gu_bytes(BLOCK), SHARED_FILE | GUEST_MEMFD_FLAG_MERGE),
+		  -EINVAL);
 }
 
 static void a_page_that_is_touched_brings_its_folio(void)
@@ -211,6 +213,24 @@ static void a_pin_beside_the_request_leaves_the_folio_cut(void)
 	EXPECT_EQ(folio_pages(&f, 700), 1);
 	EXPECT_EQ(gu_unpin(&pin, NULL), 0);
 	EXPECT_EQ(merge(&f, 0, 2 * BLOCK), 0);
+	EXPECT_EQ(folio_pages(&f, 700), BLOCK);
+	EXPECT_SEEN(&f, 0, 2 * BLOCK, OWN);
+}
+
+static void what_stays_cut_is_joined_in_the_background(void)
+{
+	struct file f = file_create(2 * BLOCK, HUGE_FILE | GUEST_MEMFD_FLAG_MERGE);
+	unsigned int ms;
+	struct gu_pin pin;
+
+	gu_fill(f.map, 0, f.nr);
+	EXPECT_EQ(to_private(&f, 700, 1), 0);
+	EXPECT_EQ(gu_pin(&pin, GU_PIN_VMSPLICE, page(&f, 600)), 0);
+	EXPECT_EQ(to_shared(&f, 700, 1), 0);
+	EXPECT_EQ(folio_pages(&f, 700), 1);
+	EXPECT_EQ(gu_unpin(&pin, NULL), 0);
+	for (ms = 0; ms < 30000 && folio_pages(&f, 700) != BLOCK; ms += 100)
+		usleep(100 * 1000);
 	EXPECT_EQ(folio_pages(&f, 700), BLOCK);
 	EXPECT_SEEN(&f, 0, 2 * BLOCK, OWN);
 }
@@ -554,6 +574,7 @@ static const struct test tests[] = {
 	TEST(a_pin_anywhere_in_a_folio_refuses),
 	TEST(a_pin_in_another_folio_does_not_matter),
 	TEST(a_pin_beside_the_request_leaves_the_folio_cut),
+	TEST(what_stays_cut_is_joined_in_the_background),
 	TEST(merge_refuses_bad_arguments),
 	TEST(a_hole_is_cut_out_of_a_folio),
 	TEST(neighbours_that_fault_never_refuse),

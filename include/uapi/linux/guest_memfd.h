@@ -18,8 +18,9 @@
 /**
  * struct guest_memfd_create - argument of GUEST_MEMFD_CREATE
  * @size: size of the file in bytes, a multiple of the page size
- * @flags: GUEST_MEMFD_FLAG_MMAP, GUEST_MEMFD_FLAG_INIT_SHARED, and at most one of
- *	GUEST_MEMFD_FLAG_2MB, GUEST_MEMFD_FLAG_1GB
+ * @flags: GUEST_MEMFD_FLAG_MMAP, GUEST_MEMFD_FLAG_INIT_SHARED, at most one of
+ *	GUEST_MEMFD_FLAG_2MB, GUEST_MEMFD_FLAG_1GB, and with one of these
+ *	GUEST_MEMFD_FLAG_MERGE
  * @reserved: must be zero
  */
 struct guest_memfd_create {
@@ -44,6 +45,13 @@ struct guest_memfd_create {
  */
 #define GUEST_MEMFD_FLAG_2MB		(1ULL << 32)
 #define GUEST_MEMFD_FLAG_1GB		(1ULL << 33)
+
+/*
+ * What a conversion has left split, because a page of it was in use, is joined
+ * in the background: tried after a second, then after 2, 4 ... up to 128.  See
+ * GUEST_MEMFD_MERGE for doing it at a time of one's own choice.
+ */
+#define GUEST_MEMFD_FLAG_MERGE		(1ULL << 34)
 
 #ifndef KVM_MEMORY_ATTRIBUTE_PRIVATE
 #define KVM_MEMORY_ATTRIBUTE_PRIVATE	(1ULL << 3)
