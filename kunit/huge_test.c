@@ -542,6 +542,25 @@ static void the_background_gives_up(struct kunit *test)
 	huge_expect(m);
 }
 
+/* A conversion does not wait for the long breaks of an earlier one. */
+static void a_new_conversion_is_joined_soon(struct kunit *test)
+{
+	struct huge_model *m = huge_model_alloc(test, BLOCK, 9, GMEM_SHARED);
+	struct folio *folio;
+
+	gmem_folios_merge_later(m->env->folios, 20);
+	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
+	folio = huge_leave_split(m);
+	/* Tried at 20, 60, 140 and 300, and not before 620. */
+	schedule_timeout_uninterruptible(340);
+	folio_put(folio);
+	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
+	huge_convert(m, 100, 199, GMEM_PRIVATE, 0);
+	folio_put(huge_leave_split(m));
+	schedule_timeout_uninterruptible(100);
+	KUNIT_EXPECT_EQ(test, 9, huge_order_at(m, 100));
+}
+
 static void a_file_may_go_before_its_folios_are_joined(struct kunit *test)
 {
 	struct huge_model *m = huge_model_alloc(test, BLOCK, 9, GMEM_SHARED);
@@ -1220,6 +1239,7 @@ static struct kunit_case huge_cases[] = {
 	KUNIT_CASE(a_neighbour_in_use_leaves_a_block_split),
 	KUNIT_CASE(what_was_left_split_is_joined_later),
 	KUNIT_CASE_SLOW(the_background_gives_up),
+	KUNIT_CASE_SLOW(a_new_conversion_is_joined_soon),
 	KUNIT_CASE(a_file_may_go_before_its_folios_are_joined),
 	KUNIT_CASE(a_merge_leaves_two_kinds_alone),
 	KUNIT_CASE(a_limit_keeps_pages_apart),

@@ -47,6 +47,9 @@ static void gmem_folios_note_left(struct gmem_folios *f,
 	/* One more attempt of the same series, or one that somebody asked for. */
 	if (plan->op == GMEM_OP_MERGE)
 		return;
+	/* Soon again; but not later because of one more, or it would never come. */
+	if (f->left_tries)
+		cancel_delayed_work(&f->left_work);
 	f->left_tries = 0;
 	gmem_folios_queue_left(f);
 }
