@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 # make exports what its command line sets; these also work as environment.
-export KDIR T J LANE VARIANT GMEM_CACHE FORCE GRAFT_KVM DIR
+export KDIR T J LANE VARIANT GMEM_CACHE FORCE GRAFT_KVM GRAFT_IOMMU DIR
 
 .PHONY: help demo kvm-demo check check-kvm x86 check-long bench shell graft ungraft kvm-diffstat patches modules mutants clean
 
@@ -28,6 +28,7 @@ help: ## this list
 	@echo '  J=N             number of parallel jobs (default: number of CPUs)'
 	@echo '  GMEM_CACHE=DIR  downloads and builds (default: ~/.cache/gmem_convert)'
 	@echo '  GRAFT_KVM=n     with graft: leave KVM alone'
+	@echo '  GRAFT_IOMMU=n   with graft: leave the IOMMU alone'
 	@echo '  DIR=DIR         with patches: where the series goes'
 	@echo '  FORCE=1         with graft and ungraft: give up changes made to grafted files'
 
