@@ -137,6 +137,7 @@ static struct kunit_case bench_cases[] = {
 	KUNIT_CASE(bench_change),
 	KUNIT_CASE(bench_change_in_large_space),
 	KUNIT_CASE(bench_cut),
+	KUNIT_CASE(bench_iommu),
 	{}
 };
 

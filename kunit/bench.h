@@ -58,5 +58,13 @@ void bench_memory(struct kunit *test);
 void bench_change(struct kunit *test);
 void bench_change_in_large_space(struct kunit *test);
 void bench_cut(struct kunit *test);
+#ifdef CONFIG_GMEM_CONVERT_BENCH_IOMMU
+void bench_iommu(struct kunit *test);
+#else
+static inline void bench_iommu(struct kunit *test)
+{
+	kunit_skip(test, "lane: no page tables of VT-d");
+}
+#endif
 
 #endif /* _GMEM_BENCH_H */
