@@ -132,6 +132,13 @@ void gmem_folios_left_fn(struct work_struct *work);
 
 extern const struct gmem_run gmem_nothing;
 
+/* Makes @run, which may be gmem_nothing, the hull of itself and @index. */
+static inline void gmem_run_include(struct gmem_run *run, pgoff_t index)
+{
+	run->start = min(run->start, index);
+	run->last = max(run->last, index);
+}
+
 bool gmem_folio_failed(struct gmem_folios *f, struct folio *folio,
 		       pgoff_t index);
 void gmem_folios_failed(struct gmem_folios *f, pgoff_t index);

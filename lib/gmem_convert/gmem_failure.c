@@ -36,10 +36,8 @@ const struct gmem_run gmem_nothing = { .start = ULONG_MAX };
  */
 void gmem_folios_failed(struct gmem_folios *f, pgoff_t index)
 {
-	scoped_guard(spinlock, &f->failed_lock) {
-		f->failed.start = min(f->failed.start, index);
-		f->failed.last = max(f->failed.last, index);
-	}
+	scoped_guard(spinlock, &f->failed_lock)
+		gmem_run_include(&f->failed, index);
 	queue_work(system_dfl_wq, &f->failed_work);
 }
 

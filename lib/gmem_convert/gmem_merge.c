@@ -22,8 +22,7 @@ static void gmem_folios_leave(struct gmem_folios *f, pgoff_t index)
 {
 	lockdep_assert_held(&f->left_lock);
 	gmem_chunk_find(f, index)->left = true;
-	f->left.start = min(f->left.start, index);
-	f->left.last = max(f->left.last, index);
+	gmem_run_include(&f->left, index);
 }
 
 static void gmem_folios_queue_left(struct gmem_folios *f)
