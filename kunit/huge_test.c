@@ -462,12 +462,17 @@ static void a_neighbour_in_use_leaves_a_block_split(struct kunit *test)
 	huge_expect(m);
 }
 
-/* As above; returns the folio that is in the way, which is still held. */
-static struct folio *huge_leave_split(struct huge_model *m)
+/*
+ * As above, in a block of folios of up to @order; returns the folio that is in the
+ * way, which is still held.
+ */
+static struct folio *huge_leave_split(struct huge_model *m, unsigned int order)
 {
-	struct folio *folio = folios_hold(m->test, m->env, 400);
 	struct gmem_report report;
+	struct folio *folio;
 
+	huge_convert(m, 100, 199, GMEM_PRIVATE, order);
+	folio = folios_hold(m->test, m->env, 400);
 	KUNIT_ASSERT_EQ(m->test, 0,
 			gmem_convert_range(m->env->space, 100, 199, GMEM_SHARED,
 					   0, &report));
@@ -503,8 +508,7 @@ static void what_was_left_split_is_joined_later(struct kunit *test)
 	struct folio *folio;
 
 	gmem_folios_merge_later(m->env->folios, 1);
-	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
-	folio = huge_leave_split(m);
+	folio = huge_leave_split(m, 9);
 	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
 	/* For some attempts it is still in use. */
 	schedule_timeout_uninterruptible(10);
@@ -523,8 +527,7 @@ static void the_background_gives_up(struct kunit *test)
 	struct folio *folio;
 
 	gmem_folios_merge_later(m->env->folios, 1);
-	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
-	folio = huge_leave_split(m);
+	folio = huge_leave_split(m, 9);
 	/* 1 + 2 + 4 ... + 128, and what the attempts themselves take. */
 	schedule_timeout_uninterruptible(255 + HZ);
 	folio_put(folio);
@@ -533,9 +536,7 @@ static void the_background_gives_up(struct kunit *test)
 
 	/* Until the next conversion. */
 	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
-	huge_convert(m, 100, 199, GMEM_PRIVATE, 0);
-	folio = huge_leave_split(m);
-	folio_put(folio);
+	folio_put(huge_leave_split(m, 0));
 	KUNIT_EXPECT_TRUE(test, huge_becomes_whole(m, 100));
 	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
 	huge_set_order(m, 0, 9, 9);
@@ -549,14 +550,12 @@ static void a_new_conversion_is_joined_soon(struct kunit *test)
 	struct folio *folio;
 
 	gmem_folios_merge_later(m->env->folios, 20);
-	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
-	folio = huge_leave_split(m);
+	folio = huge_leave_split(m, 9);
 	/* Tried at 20, 60, 140 and 300, and not before 620. */
 	schedule_timeout_uninterruptible(340);
 	folio_put(folio);
 	huge_model_convert(m, 100, 199, GMEM_SHARED, 0);
-	huge_convert(m, 100, 199, GMEM_PRIVATE, 0);
-	folio_put(huge_leave_split(m));
+	folio_put(huge_leave_split(m, 0));
 	schedule_timeout_uninterruptible(100);
 	KUNIT_EXPECT_EQ(test, 9, huge_order_at(m, 100));
 }
@@ -567,8 +566,7 @@ static void a_file_may_go_before_its_folios_are_joined(struct kunit *test)
 	struct folio *folio;
 
 	gmem_folios_merge_later(m->env->folios, 1);
-	huge_convert(m, 100, 199, GMEM_PRIVATE, 9);
-	folio = huge_leave_split(m);
+	folio = huge_leave_split(m, 9);
 	folios_env_free(m->env);
 	schedule_timeout_uninterruptible(5);
 	KUNIT_EXPECT_EQ(test, 1, folio_ref_count(folio));
