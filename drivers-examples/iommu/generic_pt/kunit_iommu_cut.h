@@ -154,6 +154,15 @@ static int cut_find(struct pt_common *common, pt_vaddr_t va,
 	return pt_walk_range(&range, __cut_find, entry);
 }
 
+static int cut_walk(struct kunit *test, pt_vaddr_t va, pt_level_fn_t fn,
+		    void *arg)
+{
+	struct kunit_iommu_priv *priv = test->priv;
+	struct pt_range range = pt_make_range(priv->common, va, va);
+
+	return pt_walk_range(&range, fn, arg);
+}
+
 /* A run of addresses that translate to a run of addresses */
 struct cut_map {
 	pt_vaddr_t va;
@@ -482,11 +491,9 @@ static int __cut_raw(struct pt_range *range, void *arg, unsigned int level,
 
 static u64 cut_raw(struct kunit *test, pt_vaddr_t va)
 {
-	struct kunit_iommu_priv *priv = test->priv;
-	struct pt_range range = pt_make_range(priv->common, va, va);
 	u64 raw = 0;
 
-	KUNIT_ASSERT_NO_ERRNO(test, pt_walk_range(&range, __cut_raw, &raw));
+	KUNIT_ASSERT_NO_ERRNO(test, cut_walk(test, va, __cut_raw, &raw));
 	return raw;
 }
 
@@ -558,6 +565,17 @@ static int __cut_take_snapshot(struct pt_range *range, void *arg,
 	return 0;
 }
 
+static struct cut_snapshot *cut_take_snapshot(struct kunit *test, pt_vaddr_t va)
+{
+	struct cut_snapshot *snapshot = kunit_kzalloc(test, sizeof(*snapshot),
+						      GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, snapshot);
+	KUNIT_ASSERT_NO_ERRNO(test, cut_walk(test, va, __cut_take_snapshot,
+					     snapshot));
+	return snapshot;
+}
+
 static unsigned int cut_words_changed(const struct cut_snapshot *snapshot)
 {
 	unsigned int i, word, nr = 0;
@@ -598,13 +616,9 @@ static void cut_enumerate(struct kunit *test, unsigned int level,
 	struct cut_states s = {
 		.test = test,
 		.map = cut_map(test, pgsz, 0, pgsz),
-		.snapshot = kunit_kzalloc(test, sizeof(*s.snapshot), GFP_KERNEL),
 	};
-	struct pt_range range = pt_make_range(priv->common, pgsz, pgsz);
 
-	KUNIT_ASSERT_NOT_NULL(test, s.snapshot);
-	KUNIT_ASSERT_NO_ERRNO(test, pt_walk_range(&range, __cut_take_snapshot,
-						  s.snapshot));
+	s.snapshot = cut_take_snapshot(test, pgsz);
 	cut_sync.check = cut_check_states;
 	cut_sync.data = &s;
 	KUNIT_ASSERT_NO_ERRNO(test,
@@ -687,15 +701,10 @@ static void cut_write_back_at(struct kunit *test, unsigned int level,
 {
 	struct kunit_iommu_priv *priv = test->priv;
 	struct cut_map map = cut_map(test, pgsz, 0, pgsz);
-	struct cut_snapshot *snapshot = kunit_kzalloc(test, sizeof(*snapshot),
-						      GFP_KERNEL);
-	struct pt_range range = pt_make_range(priv->common, pgsz, pgsz);
+	struct cut_snapshot *snapshot = cut_take_snapshot(test, pgsz);
 	unsigned int fail;
 	int ret;
 
-	KUNIT_ASSERT_NOT_NULL(test, snapshot);
-	KUNIT_ASSERT_NO_ERRNO(test, pt_walk_range(&range, __cut_take_snapshot,
-						  snapshot));
 	cut_sync.nr = 0;
 	for (fail = 1; fail <= level + 1; fail++) {
 		cut_write_back = (typeof(cut_write_back)){
@@ -820,18 +829,11 @@ static int __cut_is_dirty(struct pt_range *range, void *arg,
 	return pt_entry_is_write_dirty(&pts) ? 0 : -ENOENT;
 }
 
-static int cut_walk(struct kunit *test, pt_vaddr_t va, pt_level_fn_t fn)
-{
-	struct kunit_iommu_priv *priv = test->priv;
-	struct pt_range range = pt_make_range(priv->common, va, va);
-
-	return pt_walk_range(&range, fn, NULL);
-}
-
 static void cut_mark_meanwhile(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, 0,
-			cut_walk(test, cut_pgsz(test->priv, 1), __cut_mark_dirty));
+			cut_walk(test, cut_pgsz(test->priv, 1), __cut_mark_dirty,
+				 NULL));
 }
 
 /* No mark is lost, and one that comes in between makes the cut start over */
@@ -844,11 +846,12 @@ static void test_cut_of_a_dirty_entry(struct kunit *test)
 	int ret;
 
 	cut_needs(test, PT_FEAT_OA_TABLE_XCHG);
-	if (cut_walk(test, pgsz, __cut_mark_dirty))
+	if (cut_walk(test, pgsz, __cut_mark_dirty, NULL))
 		kunit_skip(test, "lane: not in this format");
 	do_unmap(test, pgsz, pgsz);
 	map = cut_map(test, pgsz, 0, pgsz);
-	KUNIT_EXPECT_EQ(test, -ENOENT, cut_walk(test, pgsz, __cut_is_dirty));
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			cut_walk(test, pgsz, __cut_is_dirty, NULL));
 
 	cut_sync.nr = 0;
 	cut_alloc.meanwhile = cut_mark_meanwhile;
@@ -860,7 +863,8 @@ static void test_cut_of_a_dirty_entry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cut_sync.nr, 1);
 	cut_shape(test, &map);
 	for (at = pgsz; at != 2 * pgsz; at += small)
-		KUNIT_ASSERT_EQ(test, 0, cut_walk(test, at, __cut_is_dirty));
+		KUNIT_ASSERT_EQ(test, 0,
+				cut_walk(test, at, __cut_is_dirty, NULL));
 }
 
 /* Entries of several items are left alone, whole */
@@ -1025,6 +1029,29 @@ static void test_populate_around_mappings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cut_shape(test, &huge).leaves[vaffs(pgsz)], 1);
 }
 
+static void test_other_domains(struct kunit *test)
+{
+	struct kunit_iommu_priv *priv = test->priv;
+	struct iommu_domain *domain = &priv->domain;
+	pt_vaddr_t small = priv->smallest_pgsz;
+	unsigned int type = domain->type;
+
+	domain->is_iommupt = false;
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			iommu_cut_mapping(domain, small, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			iommu_populate_tables(domain, small, small, small,
+					      GFP_KERNEL));
+	domain->is_iommupt = true;
+	domain->type = IOMMU_DOMAIN_IDENTITY;
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			iommu_cut_mapping(domain, small, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			iommu_populate_tables(domain, small, small, small,
+					      GFP_KERNEL));
+	domain->type = type;
+}
+
 static void test_populate_refusals(struct kunit *test)
 {
 	struct kunit_iommu_priv *priv = test->priv;
@@ -1158,7 +1185,7 @@ static void test_cut_beside_others(struct kunit *test)
 	/* cut_test_exit() stops it */
 	cut_sync.bystander = task;
 	for (round = 0; round < 200 || READ_ONCE(b->rounds) < 200; round++) {
-		cut_walk(test, pgsz, __cut_mark_dirty);
+		cut_walk(test, pgsz, __cut_mark_dirty, NULL);
 		for (offset = priv->smallest_pgsz; offset < pgsz;
 		     offset += 100 * priv->smallest_pgsz)
 			KUNIT_EXPECT_EQ(test, 0,
@@ -1244,6 +1271,7 @@ static struct kunit_case cut_test_cases[] = {
 	KUNIT_CASE_FMT(test_populate_then_map),
 	KUNIT_CASE_FMT(test_populate_grows_the_table),
 	KUNIT_CASE_FMT(test_populate_around_mappings),
+	KUNIT_CASE_FMT(test_other_domains),
 	KUNIT_CASE_FMT(test_populate_refusals),
 	KUNIT_CASE_FMT(test_populate_without_memory),
 	KUNIT_CASE_FMT(test_cut_beside_others),
